@@ -1,0 +1,23 @@
+//! Who gets in, and when: the rules, as pure functions over plain values.
+//!
+//! Knows nobody: no network, no store, no clock, no async. `now` is an argument. Everything here can be compared,
+//! printed and tested without a machine around it. The rooms, in the order in which data meets them:
+//!
+//! [`snapshot`] (what Nexudus said) → [`entitle`](mod@entitle) (grants) → [`slot`] (what each group's one slot should hold) →
+//! [`plan`](mod@plan) (against the [`roster`], what Kisi holds, and the [`ledger`], what of it is ours) →
+//! [`guard`](mod@guard) (what may go ahead).
+
+pub mod email;
+pub mod ids;
+pub mod rules;
+pub mod window;
+pub mod zone;
+
+/// A moment in UTC.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;
+
+pub use email::{Email, EmailPattern};
+pub use ids::*;
+pub use rules::{ContractEnd, ExistingUsers, Item, Link, NewUsers, NoAccess, Rules};
+pub use window::Window;
+pub use zone::Zone;

@@ -1,0 +1,145 @@
+//! What the operator has decided: the links and the settings of `[access]`, as the rules need them.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{DeskId, EmailPattern, GroupId, PassKindId, PlanId, ResourceId, Zone};
+
+/// What in Nexudus is tied to a Kisi group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Item {
+    /// A bookable resource.
+    Resource(ResourceId),
+    /// A kind of pass.
+    Pass(PassKindId),
+    /// A desk or an office of the floor plan.
+    Desk(DeskId),
+    /// A price plan.
+    Plan(PlanId),
+}
+
+impl std::fmt::Display for Item {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Item::Resource(id) => write!(f, "resource {id}"),
+            Item::Pass(id) => write!(f, "pass {id}"),
+            Item::Desk(id) => write!(f, "desk {id}"),
+            Item::Plan(id) => write!(f, "plan {id}"),
+        }
+    }
+}
+
+/// One Nexudus item tied to one Kisi access group (rules 1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The Nexudus side.
+    pub item: Item,
+    /// The Kisi side.
+    pub group: GroupId,
+    /// A second group with the same doors, for a next window while the first slot is taken (rules 3).
+    pub alternate: Option<GroupId>,
+    /// How long before a booking its window begins.
+    pub before: Duration,
+    /// How long after a booking its window ends.
+    pub after: Duration,
+    /// Whether the members of the customer's teams hold the same grant (rules 2, Team).
+    pub share_with_team: bool,
+    /// Whether a pass with time slots may be linked all the same (rules 2, Pass).
+    pub ignore_slots: bool,
+}
+
+/// When on the day of its `CancellationDate` a contract ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContractEnd {
+    /// As the day begins.
+    Start,
+    /// As the day ends.
+    End,
+}
+
+/// What becomes of the account of a person without access (rules 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAccess {
+    /// `access_enabled = false`.
+    Suspend,
+    /// Removed from Kisi.
+    Delete,
+    /// Left as it is.
+    Keep,
+}
+
+/// How a user is made in Kisi.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewUsers {
+    /// Kisi mails an invitation.
+    Regular,
+    /// No mail.
+    Managed,
+}
+
+/// How a user is treated who was in Kisi before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExistingUsers {
+    /// Given and taken groups only.
+    Assign,
+    /// Treated like one of our own, but suspended where others would be deleted.
+    Manage,
+}
+
+/// All that the rules ask of the configuration.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// `site.id`.
+    pub site: String,
+    /// `site.timezone`.
+    pub zone: Zone,
+    /// The links, in the order of the file.
+    pub links: Vec<Link>,
+    /// How early a window is written to Kisi.
+    pub prestage: Duration,
+    /// How far ahead bookings are known.
+    pub horizon: Duration,
+    /// The pace of complete readings: also how long apart two must be to agree on an absence after a lost cache.
+    pub refresh: Duration,
+    /// Whether an unapproved booking opens doors.
+    pub tentative: bool,
+    /// When on its last day a contract ends.
+    pub contract_end: ContractEnd,
+    /// Whom nothing here touches.
+    pub never_touch: Vec<EmailPattern>,
+    /// What becomes of accounts without access.
+    pub no_access: NoAccess,
+    /// How long after the last grant that happens.
+    pub no_access_after: Duration,
+    /// How users are made.
+    pub new_users: NewUsers,
+    /// How users are treated who were there before.
+    pub existing_users: ExistingUsers,
+    /// Whether no one else manages accounts in this Kisi organization (rules 5).
+    pub sole_writer: bool,
+    /// Whether no person and no other program uses our Kisi user (rules 5, Ours).
+    pub key_is_ours_alone: bool,
+    /// The guard's count (promise 5).
+    pub hold_after_removals: u32,
+    /// The guard's share, 0 to 1 (promise 5).
+    pub hold_after_share: f64,
+}
+
+impl Rules {
+    /// Every group that a link names, alternates included, each once and in order.
+    pub fn groups(&self) -> std::collections::BTreeSet<GroupId> {
+        self.links.iter().flat_map(|link| [Some(link.group), link.alternate]).flatten().collect()
+    }
+
+    /// The links of that item.
+    pub fn links_of(&self, item: Item) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(move |link| link.item == item)
+    }
+
+    /// The group that takes the next window while `group`'s slot is taken.
+    pub fn alternate_of(&self, group: GroupId) -> Option<GroupId> {
+        self.links.iter().find(|link| link.group == group && link.alternate.is_some()).and_then(|link| link.alternate)
+    }
+}

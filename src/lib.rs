@@ -1,0 +1,24 @@
+//! Gatehouse: keeps Kisi door access right from Nexudus, on a box in the building.
+//!
+//! The rooms, in the order in which data meets them, and what each may know:
+//!
+//! | room | what it is for | knows |
+//! | --- | --- | --- |
+//! | [`clock`] | the one place that reads a clock | nobody |
+//! | [`domain`] | who gets in and when: pure rules over plain values | nobody |
+//! | [`config`] | the file as typed values; secrets; errors with line and column | `domain` |
+//! | [`net`] | the one place that builds HTTP clients; pace, backoff | `clock` |
+//! | [`nexudus`] | reads Nexudus: sign-in, pages, complete readings | `domain`, `net` |
+//! | [`kisi`] | reads and writes Kisi: roster, changes, events | `domain`, `net` |
+//! | [`store`] | what is kept on the box: cache, ledger, outbox | `domain` |
+//! | [`report`] | what the gateway says of itself: payloads of topics, socket and page | `domain` |
+//! | [`mqtt`] | topics and the connection to the broker | `domain`, `report` |
+//! | [`gateway`] | the loops and their order: the only one that knows all of the above | all above |
+//! | [`web`] | page, health, socket | `report`, `gateway` |
+//! | [`cli`] | one file a verb | all above |
+//! | `twin` | feature `demo`: both clouds in process, and the demo | HTTP only |
+
+pub mod clock;
+pub mod domain;
+#[cfg(feature = "demo")]
+pub mod twin;

@@ -1,0 +1,1 @@
+//! Carries a twin's core over loopback TCP.
