@@ -20,5 +20,7 @@
 
 pub mod clock;
 pub mod domain;
+pub mod net;
+pub mod report;
 #[cfg(feature = "demo")]
 pub mod twin;

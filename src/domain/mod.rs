@@ -3,13 +3,19 @@
 //! Knows nobody: no network, no store, no clock, no async. `now` is an argument. Everything here can be compared,
 //! printed and tested without a machine around it. The rooms, in the order in which data meets them:
 //!
-//! [`snapshot`] (what Nexudus said) → [`entitle`](mod@entitle) (grants) → [`slot`] (what each group's one slot should hold) →
-//! [`plan`](mod@plan) (against the [`roster`], what Kisi holds, and the [`ledger`], what of it is ours) →
-//! [`guard`](mod@guard) (what may go ahead).
+//! [`snapshot`] (what Nexudus said) → `entitle` ([`grant`]s) → `slot` (what each group's one slot should hold) →
+//! [`plan`] (against the [`roster`], what Kisi holds, and the [`ledger`], what of it is ours) → `guard` (what may
+//! go ahead).
 
 pub mod email;
+pub mod event;
+pub mod grant;
 pub mod ids;
+pub mod ledger;
+pub mod plan;
+pub mod roster;
 pub mod rules;
+pub mod snapshot;
 pub mod window;
 pub mod zone;
 
@@ -17,6 +23,7 @@ pub mod zone;
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
 pub use email::{Email, EmailPattern};
+pub use grant::{Grant, Reason};
 pub use ids::*;
 pub use rules::{ContractEnd, ExistingUsers, Item, Link, NewUsers, NoAccess, Rules};
 pub use window::Window;
