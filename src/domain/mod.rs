@@ -3,18 +3,23 @@
 //! Knows nobody: no network, no store, no clock, no async. `now` is an argument. Everything here can be compared,
 //! printed and tested without a machine around it. The rooms, in the order in which data meets them:
 //!
-//! [`snapshot`] (what Nexudus said) → `entitle` ([`grant`]s) → `slot` (what each group's one slot should hold) →
+//! [`snapshot`] (what Nexudus said) → [`entitle`](mod@entitle) ([`grant`]s) → [`slot`] (what each group's one slot should hold) →
 //! [`plan`] (against the [`roster`], what Kisi holds, and the [`ledger`], what of it is ours) → `guard` (what may
 //! go ahead).
 
+pub mod account;
 pub mod email;
+pub mod entitle;
 pub mod event;
 pub mod grant;
 pub mod ids;
 pub mod ledger;
+pub mod person;
 pub mod plan;
+pub mod reconcile;
 pub mod roster;
 pub mod rules;
+pub mod slot;
 pub mod snapshot;
 pub mod window;
 pub mod zone;

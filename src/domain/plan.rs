@@ -123,3 +123,86 @@ impl Change {
         }
     }
 }
+
+/// What is to be done, and what was found on the way.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Changes to Kisi, the most urgent first.
+    pub changes: Vec<Change>,
+    /// Removals that wait until absences can be believed (rules 6): why.
+    pub waiting: Option<String>,
+    /// Somebody else's hand.
+    pub drift: Vec<Drift>,
+    /// What gives no access, or more than one might think.
+    pub notes: std::collections::BTreeSet<super::entitle::Note>,
+    /// What the ledger should note of users; nothing of Kisi's.
+    pub accounts: Vec<super::ledger::Account>,
+    /// The next moment at which the clock alone changes the plan.
+    pub next_at: Option<Timestamp>,
+    /// People with a grant now or to come.
+    pub people: usize,
+    /// Grants now or to come.
+    pub grants: usize,
+    /// People and groups whose window is open.
+    pub open_now: usize,
+    /// `no_access` is taken as `keep`: why (rules 5).
+    pub keeping: Option<&'static str>,
+}
+
+/// Something in Kisi that another hand did (promise 3): reported and left alone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "drift", rename_all = "snake_case")]
+pub enum Drift {
+    /// A row in a linked group that is not ours.
+    ForeignRow {
+        /// Which.
+        row: AssignmentId,
+        /// Whose it is.
+        user: UserId,
+        /// In which group.
+        group: GroupId,
+        /// Who made it.
+        created_by: Option<UserId>,
+        /// Whether it takes the slot that a grant needs.
+        in_the_way: bool,
+    },
+    /// A row that our key's user made and the ledger does not know: kept until `adopt` (rules 5).
+    Candidate {
+        /// Which.
+        row: AssignmentId,
+        /// Whose it is.
+        user: UserId,
+        /// In which group.
+        group: GroupId,
+    },
+    /// A row of the ledger that by Kisi's word somebody else made.
+    OtherMaker {
+        /// Which.
+        row: AssignmentId,
+        /// Whose it is.
+        user: UserId,
+        /// In which group.
+        group: GroupId,
+        /// Who made it.
+        created_by: Option<UserId>,
+    },
+    /// A row of ours that another hand removed; it is put back while the grant stands.
+    Removed {
+        /// Whose it was.
+        user: UserId,
+        /// In which group.
+        group: GroupId,
+    },
+    /// A user with access whom another hand suspended: not enabled.
+    Suspended {
+        /// Who.
+        user: UserId,
+    },
+    /// An e-mail was changed onto a user with an organization or place role: not followed.
+    Elevated {
+        /// The user of the new e-mail.
+        user: UserId,
+        /// Whose e-mail was changed.
+        customer: Option<CustomerId>,
+    },
+}

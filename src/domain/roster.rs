@@ -1,6 +1,6 @@
 //! What Kisi holds: users and their assignments in groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +106,8 @@ pub struct Roster {
     pub assignments: BTreeMap<AssignmentId, Assignment>,
     /// Groups that links name, by id.
     pub groups: BTreeMap<GroupId, Group>,
+    /// Users with an organization or place role.
+    pub elevated: BTreeSet<UserId>,
     /// How many places the organization has, where known.
     pub places: Option<usize>,
     /// When the last whole reading began; `None`: never.

@@ -127,10 +127,37 @@ pub struct Rules {
     pub hold_after_share: f64,
 }
 
+/// Which lists of Nexudus must be read, besides customers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// Bookings and resources.
+    pub bookings: bool,
+    /// Passes, their kinds and slots.
+    pub passes: bool,
+    /// Contracts and their paused periods.
+    pub contracts: bool,
+    /// Desks and offices.
+    pub desks: bool,
+    /// Teams and their members.
+    pub teams: bool,
+}
+
 impl Rules {
     /// Every group that a link names, alternates included, each once and in order.
     pub fn groups(&self) -> std::collections::BTreeSet<GroupId> {
         self.links.iter().flat_map(|link| [Some(link.group), link.alternate]).flatten().collect()
+    }
+
+    /// Which lists of Nexudus the links need.
+    pub fn needs(&self) -> Needs {
+        let any = |kind: fn(&Item) -> bool| self.links.iter().any(|link| kind(&link.item));
+        Needs {
+            bookings: any(|item| matches!(item, Item::Resource(_))),
+            passes: any(|item| matches!(item, Item::Pass(_))),
+            contracts: any(|item| matches!(item, Item::Desk(_) | Item::Plan(_))),
+            desks: any(|item| matches!(item, Item::Desk(_))),
+            teams: self.links.iter().any(|link| link.share_with_team),
+        }
     }
 
     /// The links of that item.

@@ -250,13 +250,15 @@ pub struct Held<T> {
 ))]
 pub struct Shelf<T: Record> {
     held: BTreeMap<T::Id, Held<T>>,
+    #[serde(skip)]
+    ever_filled: bool,
     first_whole: Option<Timestamp>,
     last_whole: Option<Timestamp>,
 }
 
 impl<T: Record> Default for Shelf<T> {
     fn default() -> Self {
-        Shelf { held: BTreeMap::new(), first_whole: None, last_whole: None }
+        Shelf { held: BTreeMap::new(), ever_filled: false, first_whole: None, last_whole: None }
     }
 }
 
@@ -276,8 +278,10 @@ pub struct Absorbed<I> {
 impl<T: Record> Shelf<T> {
     /// A shelf as the store kept it.
     pub fn restore(rows: impl IntoIterator<Item = Held<T>>, whole: Option<(Timestamp, Timestamp)>) -> Shelf<T> {
+        let held: BTreeMap<T::Id, Held<T>> = rows.into_iter().map(|held| (held.value.id(), held)).collect();
         Shelf {
-            held: rows.into_iter().map(|held| (held.value.id(), held)).collect(),
+            ever_filled: !held.is_empty(),
+            held,
             first_whole: whole.map(|(first, _)| first),
             last_whole: whole.map(|(_, last)| last),
         }
@@ -308,6 +312,11 @@ impl<T: Record> Shelf<T> {
         self.held.is_empty()
     }
 
+    /// Whether it has held anything since the cache was made: an empty list is believed only then (rules 6).
+    pub fn ever_filled(&self) -> bool {
+        self.ever_filled
+    }
+
     /// When the first and the last complete reading since the cache was made began.
     pub fn whole(&self) -> Option<(Timestamp, Timestamp)> {
         self.first_whole.zip(self.last_whole)
@@ -336,6 +345,7 @@ impl<T: Record> Shelf<T> {
                 }
             }
         }
+        self.ever_filled |= !self.held.is_empty();
         let Some(scope) = listing.whole else { return out };
         if listing.aside.iter().any(|aside| aside.id.is_none()) {
             out.refused = Some("a row without a readable id");

@@ -1,0 +1,146 @@
+//! What becomes of the account of a person without access, and of one who has it again (rules 5).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
+
+use super::ledger::Account;
+use super::person::Person;
+use super::plan::{Action, Change, Drift, PersonRef, Plan, Urgency};
+use super::reconcile::{Known, user_ref};
+use super::roster::User;
+use super::{Email, ExistingUsers, NoAccess, Reason, Timestamp, UserId};
+
+/// Adds to the plan what is to be done about accounts, and what the ledger should note of them.
+pub(super) fn accounts(
+    known: &Known<'_>,
+    users: &BTreeMap<Email, UserId>,
+    people: &BTreeMap<Email, Person>,
+    plan: &mut Plan,
+) {
+    plan.keeping = keeping(known);
+    let persons: BTreeMap<UserId, &Person> =
+        users.iter().filter_map(|(email, user)| Some((*user, people.get(email)?))).collect();
+    let elevated: BTreeSet<UserId> = plan
+        .drift
+        .iter()
+        .filter_map(|drift| match drift {
+            Drift::Elevated { user, .. } => Some(*user),
+            _ => None,
+        })
+        .collect();
+    for user in known.roster.users.values() {
+        let untouchable = |email| known.rules.never_touch.iter().any(|pattern| pattern.matches(email));
+        if user.email.as_ref().is_some_and(untouchable) || elevated.contains(&user.id) {
+            continue;
+        }
+        one(known, user, persons.get(&user.id).copied(), plan);
+    }
+}
+
+fn one(known: &Known<'_>, user: &User, person: Option<&Person>, plan: &mut Plan) {
+    let noted = known.ledger.accounts.get(&user.id);
+    let access = person.and_then(|person| access(known, person));
+    let Some(account) = noted.cloned().or_else(|| person.map(|person| first_note(known, user, person))) else { return };
+    let mut next = account.clone();
+    if let Some(person) = person {
+        next.customers = person.customers.clone();
+        // A user that the e-mail was not changed onto keeps its old note, so that the change stays visible.
+        if user.email.as_ref() == Some(&person.email) || noted.is_none_or(|noted| noted.email.is_none()) {
+            next.email = Some(person.email.clone());
+        }
+    }
+    next.no_access_since = match access {
+        Some(_) => None,
+        None => Some(account.no_access_since.unwrap_or(known.now)),
+    };
+    if noted != Some(&next) {
+        plan.accounts.push(next.clone());
+    }
+    let managed = next.managed || known.rules.existing_users == ExistingUsers::Manage;
+    match access {
+        Some((person, due, urgency)) if !user.enabled => {
+            if user.suspended_by_us() && managed {
+                push(plan, Action::Restored, user_as(known, user, Some(person)), urgency, due);
+            } else {
+                plan.drift.push(Drift::Suspended { user: user.id });
+            }
+        }
+        None if managed => without_access(known, user, &next, plan),
+        _ => {}
+    }
+}
+
+/// What is known of a user who is met for the first time. One that carries our mark was made or suspended by us.
+fn first_note(known: &Known<'_>, user: &User, person: &Person) -> Account {
+    let marked = user.marked_site().is_some_and(|site| site == known.rules.site);
+    Account {
+        user: user.id,
+        customers: person.customers.clone(),
+        email: Some(person.email.clone()),
+        managed: marked && known.rules.existing_users == ExistingUsers::Assign,
+        no_access_since: None,
+    }
+}
+
+/// Whether the person has a grant now or to come within the horizon, and how soon the account must be usable.
+fn access<'a>(known: &Known<'_>, person: &'a Person) -> Option<(&'a Person, Timestamp, Urgency)> {
+    let now = known.now;
+    let horizon = now + TimeDelta::from_std(known.rules.horizon).unwrap_or(TimeDelta::zero());
+    let windows = person.windows.values().flatten().map(|merged| merged.window);
+    let first = windows
+        .filter(|window| !window.ended(now) && window.from().is_none_or(|from| from <= horizon))
+        .min_by_key(|window| window.from())?;
+    let urgency = if first.begun(now) { Urgency::Open } else { Urgency::Later };
+    Some((person, first.from().unwrap_or(now), urgency))
+}
+
+fn without_access(known: &Known<'_>, user: &User, account: &Account, plan: &mut Plan) {
+    let Some(since) = account.no_access_since else { return };
+    let due = since + TimeDelta::from_std(known.rules.no_access_after).unwrap_or(TimeDelta::zero());
+    if due > known.now {
+        plan.wake_at(due, known.now);
+        return;
+    }
+    let action = match known.rules.no_access {
+        _ if plan.keeping.is_some() => return,
+        NoAccess::Keep => return,
+        NoAccess::Delete if account.managed => Action::Deleted,
+        NoAccess::Suspend | NoAccess::Delete if user.enabled => Action::Suspended,
+        NoAccess::Suspend | NoAccess::Delete => return,
+    };
+    if let Err(why) = super::reconcile::removals_allowed(known) {
+        plan.waiting = Some(why);
+        return;
+    }
+    push(plan, action, user_as(known, user, None), Urgency::Later, known.now);
+}
+
+/// Why accounts are left as they are although the configuration says otherwise: both acts are on the whole Kisi
+/// organization (rules 5).
+fn keeping(known: &Known<'_>) -> Option<&'static str> {
+    if known.rules.sole_writer || known.rules.no_access == NoAccess::Keep {
+        return None;
+    }
+    if known.roster.places.is_some_and(|places| places > 1) {
+        return Some("the Kisi organization has more than one place");
+    }
+    let other = |user: &User| user.marked_site().is_some_and(|site| site != known.rules.site);
+    known
+        .roster
+        .users
+        .values()
+        .any(other)
+        .then_some("another site's Gatehouse has marked users in this Kisi organization")
+}
+
+fn user_as(known: &Known<'_>, user: &User, person: Option<&Person>) -> PersonRef {
+    let noted = known.ledger.accounts.get(&user.id).and_then(|account| account.customers.first().copied());
+    let reference = user_ref(known.roster, user.id);
+    let customer = person.and_then(|person| person.customers.first().copied()).or(noted).or(reference.customer);
+    PersonRef { customer, ..reference }
+}
+
+fn push(plan: &mut Plan, action: Action, person: PersonRef, urgency: Urgency, due: Timestamp) {
+    plan.changes.push(Change { urgency, due, action, person, reason: Reason::Policy });
+}
