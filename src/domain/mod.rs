@@ -4,7 +4,7 @@
 //! printed and tested without a machine around it. The rooms, in the order in which data meets them:
 //!
 //! [`snapshot`] (what Nexudus said) → [`entitle`](mod@entitle) ([`grant`]s) → [`slot`] (what each group's one slot should hold) →
-//! [`plan`] (against the [`roster`], what Kisi holds, and the [`ledger`], what of it is ours) → `guard` (what may
+//! [`plan`] (against the [`roster`], what Kisi holds, and the [`ledger`], what of it is ours) → [`guard`] (what may
 //! go ahead).
 
 pub mod account;
@@ -12,6 +12,7 @@ pub mod email;
 pub mod entitle;
 pub mod event;
 pub mod grant;
+pub mod guard;
 pub mod ids;
 pub mod ledger;
 pub mod person;
@@ -21,6 +22,7 @@ pub mod roster;
 pub mod rules;
 pub mod slot;
 pub mod snapshot;
+pub mod time;
 pub mod window;
 pub mod zone;
 

@@ -1,0 +1,212 @@
+//! No mass lock-out by mistake (promise 5): which removals of a pass are held until somebody approves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use super::ledger::{Ledger, Owned};
+use super::plan::{Action, Change};
+use super::reconcile::{Known, cross_checked};
+use super::roster::Assignment;
+use super::{CustomerId, GroupId, Timestamp, UserId, Window};
+
+/// How long an approval covers what it listed.
+const APPROVAL: TimeDelta = TimeDelta::hours(24);
+/// Over how long losses are counted together.
+const HOUR: TimeDelta = TimeDelta::hours(1);
+/// How few people are never too many by share.
+const AT_LEAST: usize = 3;
+
+/// What names a held change from pass to pass.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key {
+    /// The change's word: `removed`, `moved`, `suspended` or `deleted`.
+    pub change: String,
+    /// Whom.
+    pub user: Option<UserId>,
+    /// From which group.
+    pub group: Option<GroupId>,
+}
+
+impl Key {
+    fn of(change: &Change) -> Key {
+        Key { change: change.word().to_owned(), user: change.person.user, group: change.group() }
+    }
+}
+
+/// What the guard remembers from pass to pass, over restarts too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// How many people had access, at moments of the last hour at which that changed, and once before.
+    pub had_access: Vec<(Timestamp, usize)>,
+    /// Who lost a group within the last hour, and when, without an approval.
+    pub lost: Vec<(Timestamp, UserId)>,
+    /// What is held.
+    pub held: BTreeSet<Key>,
+    /// The lists that were held, by their ids, and when they were last shown.
+    pub lists: BTreeMap<String, (Timestamp, BTreeSet<Key>)>,
+    /// What was approved, and until when.
+    pub approved: BTreeMap<Key, Timestamp>,
+}
+
+/// What may go ahead.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// Changes that may be made, in their order.
+    pub go: Vec<Change>,
+    /// Changes that are held.
+    pub held: Vec<Change>,
+    /// The id of what is held; absent where nothing is.
+    pub plan: Option<String>,
+    /// How many people would lose a group, those of the last hour included.
+    pub losing: usize,
+    /// How many people had such access as the hour began.
+    pub of: usize,
+}
+
+impl Memory {
+    /// Judges a pass, and remembers what the next one needs.
+    pub fn judge(&mut self, known: &Known<'_>, changes: Vec<Change>) -> Verdict {
+        let now = known.now;
+        self.forget(now);
+        let of = self.base(known);
+        let losers = self.losers(known, &changes);
+        let losing = losers.len();
+        let share = known.rules.hold_after_share * of as f64;
+        let by_share = losing >= AT_LEAST && losing as f64 > share;
+        let trips = by_share || losing > known.rules.hold_after_removals as usize;
+        let (mut go, mut held) = (Vec::new(), Vec::new());
+        for change in changes {
+            let key = Key::of(&change);
+            let stop = removes(&change, known) && !self.approved.contains_key(&key);
+            match stop && (trips || self.held.contains(&key)) {
+                true => held.push(change),
+                false => go.push(change),
+            }
+        }
+        self.held = held.iter().map(Key::of).collect();
+        let plan = (!self.held.is_empty()).then(|| list_id(&self.held));
+        if let Some(plan) = &plan {
+            self.lists.insert(plan.clone(), (now, self.held.clone()));
+        }
+        Verdict { go, held, plan, losing, of }
+    }
+
+    /// Notes that a change was made, so that slow drains are counted over the hour.
+    pub fn made(&mut self, change: &Change, loses: bool, now: Timestamp) {
+        let approved = self.approved.contains_key(&Key::of(change));
+        if let Some(user) = change.person.user
+            && loses
+            && !approved
+        {
+            self.lost.push((now, user));
+        }
+    }
+
+    /// Releases what is held under that id, for a day. `false`: no such list was held within the last day.
+    pub fn approve(&mut self, plan: &str, now: Timestamp) -> bool {
+        let Some((_, keys)) = self.lists.get(plan) else { return false };
+        self.approved.extend(keys.iter().map(|key| (key.clone(), now + APPROVAL)));
+        true
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        self.lost.retain(|(at, _)| now - *at < HOUR);
+        self.approved.retain(|_, until| *until > now);
+        self.lists.retain(|_, (shown, _)| now - *shown < APPROVAL);
+        // The newest sample that is an hour old says how the hour began; older ones say nothing more.
+        let old = self.had_access.iter().rposition(|(at, _)| now - *at >= HOUR).unwrap_or(0);
+        self.had_access.drain(..old);
+    }
+
+    /// How many had access as the hour began.
+    fn base(&mut self, known: &Known<'_>) -> usize {
+        let ahead = ahead(known);
+        let users: BTreeSet<UserId> = own_rows(known)
+            .filter(|(_, row)| row.window().is_some_and(|window| window.and(&ahead).is_some()))
+            .map(|(_, row)| row.user)
+            .collect();
+        if self.had_access.last().is_none_or(|(_, count)| *count != users.len()) {
+            self.had_access.push((known.now, users.len()));
+        }
+        self.had_access.first().map_or(users.len(), |(_, count)| *count)
+    }
+
+    fn losers(&self, known: &Known<'_>, changes: &[Change]) -> BTreeSet<UserId> {
+        let unapproved = changes.iter().filter(|change| !self.approved.contains_key(&Key::of(change)));
+        let would = unapproved.filter(|change| loses(known, change)).filter_map(|change| change.person.user);
+        would.chain(self.lost.iter().map(|(_, user)| *user)).collect()
+    }
+}
+
+/// Whether by that change a person loses a group that they could use now or within `prestage`.
+///
+/// A window that has ended is no loss: its end was written to Kisi as an end by the clock. One that is cut down to
+/// less than a `refresh` from now is, since that end was not known a `refresh` before it comes.
+pub fn loses(known: &Known<'_>, change: &Change) -> bool {
+    let row = match &change.action {
+        Action::Removed { row, .. } | Action::Moved { row, .. } => known.roster.assignments.get(row),
+        _ => None,
+    };
+    let Some(row) = row else { return false };
+    let ahead = ahead(known);
+    let Some(usable) = row.window().and_then(|window| window.and(&ahead)) else { return false };
+    let refresh = TimeDelta::from_std(known.rules.refresh).unwrap_or(TimeDelta::zero());
+    let kept = change.window().and_then(|window| window.and(&ahead)).is_some_and(|left| {
+        let cut = left.until() < usable.until();
+        !cut || left.until().is_none_or(|until| until >= known.now + refresh)
+    });
+    !kept && !elsewhere(known, row, &ahead)
+}
+
+/// Whether the same customer can use the group through another user: an e-mail was changed.
+fn elsewhere(known: &Known<'_>, row: &Assignment, ahead: &Window) -> bool {
+    let Some(customer) = customer_of(known.ledger, row) else { return false };
+    own_rows(known).any(|(owned, other)| {
+        other.id != row.id
+            && other.group == row.group
+            && owned.customer == Some(customer)
+            && other.window().is_some_and(|window| window.and(ahead).is_some())
+    })
+}
+
+fn customer_of(ledger: &Ledger, row: &Assignment) -> Option<CustomerId> {
+    ledger.owned.get(&row.id).and_then(|owned| owned.customer)
+}
+
+/// Whether the guard may hold the change: removals, windows cut away, and what is done to accounts. A row whose
+/// window has ended opens nothing any more, so taking it away is no removal in that sense.
+fn removes(change: &Change, known: &Known<'_>) -> bool {
+    match &change.action {
+        Action::Removed { row, .. } => {
+            let row = known.roster.assignments.get(row);
+            row.and_then(Assignment::window).is_some_and(|window| !window.ended(known.now))
+        }
+        Action::Moved { .. } => loses(known, change),
+        Action::Suspended | Action::Deleted => true,
+        _ => false,
+    }
+}
+
+fn own_rows<'a>(known: &'a Known<'_>) -> impl Iterator<Item = (&'a Owned, &'a Assignment)> {
+    known.roster.assignments.values().filter_map(|row| {
+        let owned = known.ledger.owned.get(&row.id)?;
+        cross_checked(owned, row, known.own_user).then_some((owned, row))
+    })
+}
+
+fn ahead(known: &Known<'_>) -> Window {
+    let prestage = TimeDelta::from_std(known.rules.prestage).unwrap_or(TimeDelta::zero());
+    let until = known.now + prestage.max(TimeDelta::seconds(1));
+    Window::new(Some(known.now), Some(until)).unwrap_or(Window::ALWAYS)
+}
+
+/// One list has one id, in every run.
+fn list_id(keys: &BTreeSet<Key>) -> String {
+    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+    for key in keys {
+        hash.update(format!("{}/{:?}/{:?};", key.change, key.user, key.group).as_bytes());
+    }
+    hash.finish().as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
