@@ -11,6 +11,7 @@ pub mod account;
 pub mod email;
 pub mod entitle;
 pub mod event;
+pub mod explain;
 pub mod grant;
 pub mod guard;
 pub mod ids;

@@ -2,6 +2,8 @@
 //!
 //! Plain values and their JSON, nothing else: whoever shows them decides nothing.
 
+pub mod plan;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
