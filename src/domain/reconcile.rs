@@ -88,6 +88,7 @@ pub fn removals_allowed(known: &Known<'_>) -> Result<(), String> {
 
 struct Planner<'a> {
     known: Known<'a>,
+    people: &'a BTreeMap<Email, Person>,
     matcher: Matcher<'a>,
     slots: BTreeMap<(UserId, GroupId), &'a Assignment>,
     groups: BTreeSet<GroupId>,
@@ -118,6 +119,7 @@ impl<'a> Planner<'a> {
             plan: Plan::default(),
             matcher,
             known,
+            people,
         };
         for person in people.values() {
             planner.identify(person);
@@ -254,13 +256,11 @@ impl<'a> Planner<'a> {
         let Some(customer) = owned.customer.and_then(|id| self.known.snapshot.customers.get(id)) else { return false };
         let Some(email) = &customer.email else { return false };
         let group = self.main_group(owned.group);
-        let wants = self.persons_by_email(email).is_some_and(|person| person.windows.contains_key(&group));
+        let lasts = |merged: &Merged| !merged.window.ended(self.known.now);
+        let person = self.people.get(email);
+        let wants = person.and_then(|person| person.windows.get(&group)).is_some_and(|of| of.iter().any(lasts));
         let other = self.users.get(email) != Some(&owned.user);
         wants && other && !self.settled.contains(&(email.clone(), group))
-    }
-
-    fn persons_by_email(&self, email: &Email) -> Option<&'a Person> {
-        self.users.get(email).and_then(|user| self.persons.get(user)).copied()
     }
 
     fn main_group(&self, group: GroupId) -> GroupId {

@@ -1,0 +1,318 @@
+//! What the gateway knows, in one place, and how an outcome changes it.
+//!
+//! Everything here is memory: what must survive is put into the batch that goes along.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::alerts::Alerts;
+use super::connection::Link;
+use crate::clock::Mono;
+use crate::domain::explain::Undone;
+use crate::domain::guard::Memory;
+use crate::domain::ledger::{Account, Fact, Ledger, Owned};
+use crate::domain::plan::{Change, Drift, Plan};
+use crate::domain::roster::{Assignment, Roster};
+use crate::domain::snapshot::{Aside, Entity, Snapshot};
+use crate::domain::time::Time;
+use crate::domain::{AssignmentId, Email, GroupId, Reason, Rules, Timestamp, UserId};
+use crate::report::{LastSync, Membership, Pace, Retained};
+use crate::store::Batch;
+
+/// How many of the latest events the page shows.
+const EVENTS_SHOWN: usize = 20;
+
+/// A change that Kisi refused for itself alone: set aside until something about it changes, or for a while.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parked {
+    /// The change.
+    pub change: Change,
+    /// What Kisi said, in words.
+    pub why: String,
+    /// Not tried again before.
+    pub until: Mono,
+    /// How often it has failed.
+    pub tries: u32,
+}
+
+/// What the guard let through and what it holds.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// The plan as it was decided.
+    pub plan: Plan,
+    /// Changes that may be made, the most urgent first.
+    pub go: Vec<Change>,
+    /// Changes that are held.
+    pub held: Vec<Change>,
+    /// The id of what is held.
+    pub held_id: Option<String>,
+    /// The guard's count and what it is of.
+    pub losing: (usize, usize),
+}
+
+/// All that is known.
+pub struct State {
+    /// What Nexudus said.
+    pub snapshot: Snapshot,
+    /// What Kisi holds.
+    pub roster: Roster,
+    /// What of it is ours.
+    pub ledger: Ledger,
+    /// Kisi's time.
+    pub time: Time,
+    /// What the guard remembers.
+    pub guard: Memory,
+    /// Our key's user, once Kisi has said.
+    pub own_user: Option<UserId>,
+    /// Nothing is written to Kisi until `resume`.
+    pub paused: bool,
+    /// The alerts that stand.
+    pub alerts: Alerts,
+    /// Nexudus.
+    pub nexudus: Link,
+    /// Kisi.
+    pub kisi: Link,
+    /// The broker.
+    pub broker: Link,
+    /// Doors, controllers, readers, as last read.
+    pub retained: Retained,
+    /// What was decided last.
+    pub decision: Decision,
+    /// The paces that are kept.
+    pub pace: Pace,
+    /// Rows of the last reading of each list that could not be used.
+    pub aside: BTreeMap<Entity, Vec<Aside>>,
+    /// Why the last reading of a list was not taken as complete.
+    pub doubted: BTreeMap<Entity, String>,
+    /// Names of bookings that were cancelled (id or unique id) and are still to be found gone.
+    pub cancelled: BTreeSet<String>,
+    /// Changes that Kisi refused for themselves alone.
+    pub parked: Vec<Parked>,
+    /// Rows of ours that another hand removed, lately.
+    pub removed_by_others: Vec<(Timestamp, Drift)>,
+    /// Facts since the roster that is being read began to be read: they are newer than its lists.
+    pub since_roster: Vec<Fact>,
+    /// The latest events, newest last.
+    pub events: VecDeque<crate::domain::event::Event>,
+    /// Events that wait for the broker.
+    pub outbox: usize,
+    /// The last pass that did something.
+    pub last_sync: Option<LastSync>,
+    /// Whether every list has been asked for once in this run: before, nothing is decided.
+    pub read_once: bool,
+    /// The number of the next intent.
+    pub next_intent: u64,
+    /// Something new was learnt since the last decision.
+    pub dirty: bool,
+    /// Things about the store that the operator must know.
+    pub store_notes: Vec<String>,
+    /// A sign-in or right that is refused, by what asked for it.
+    pub refusals: BTreeMap<&'static str, String>,
+    /// A certificate that is not valid at this box's time.
+    pub certificate_time: Option<String>,
+    /// What links point at that the clouds don't know, and what else keeps a link from working.
+    pub link_notes: BTreeMap<&'static str, Vec<String>>,
+}
+
+impl State {
+    /// What has become true in Kisi: roster and ledger follow, and the batch keeps it.
+    pub fn learn(&mut self, fact: &Fact, site: &str, now: Timestamp, batch: &mut Batch) {
+        self.since_roster.push(fact.clone());
+        self.see(fact);
+        match fact {
+            Fact::UserMade { user } => {
+                let customers = user.marked_customer().into_iter().collect();
+                let (id, email) = (user.id, user.email.clone());
+                let managed = user.marked_site().is_none_or(|marked| marked == site);
+                let account = Account { user: id, customers, email, managed, no_access_since: None };
+                self.note(account, batch);
+            }
+            Fact::UserGone { user } => {
+                self.ledger.accounts.remove(user);
+                batch.drop_account(*user);
+                let rows = self.ledger.owned.values().filter(|owned| owned.user == *user).map(|owned| owned.id);
+                for row in rows.collect::<Vec<_>>() {
+                    self.disown(row, batch);
+                }
+            }
+            Fact::RowWritten { row, reason, customer } => {
+                let known = self.ledger.owned.get(&row.id);
+                let owned = Owned {
+                    id: row.id,
+                    user: row.user,
+                    group: row.group,
+                    customer: customer.or(known.and_then(|owned| owned.customer)),
+                    valid_from: row.valid_from,
+                    valid_until: row.valid_until,
+                    reason: *reason,
+                    written_at: now,
+                    adopted_from: known.and_then(|owned| owned.adopted_from),
+                };
+                self.own(owned, batch);
+            }
+            Fact::RowGone { row } => self.disown(*row, batch),
+            Fact::PatchIgnored => {
+                self.ledger.patch_ignored = true;
+                batch.patch_ignored(true);
+            }
+            Fact::UserSeen { .. } | Fact::RowSeen { .. } => {}
+        }
+    }
+
+    /// The roster alone follows: how a roster that was read meanwhile is brought up to date.
+    fn see(&mut self, fact: &Fact) {
+        match fact {
+            Fact::UserMade { user } | Fact::UserSeen { user } => {
+                self.roster.users.insert(user.id, user.clone());
+            }
+            Fact::UserGone { user } => {
+                self.roster.users.remove(user);
+                self.roster.assignments.retain(|_, row| row.user != *user);
+            }
+            Fact::RowWritten { row, .. } | Fact::RowSeen { row } => {
+                self.roster.assignments.retain(|id, other| *id == row.id || !same_slot(other, row));
+                self.roster.assignments.insert(row.id, row.clone());
+            }
+            Fact::RowGone { row } => {
+                self.roster.assignments.remove(row);
+            }
+            Fact::PatchIgnored => {}
+        }
+        self.dirty = true;
+    }
+
+    /// Takes in a whole roster. What was written or read singly since it began to be read stands over its lists.
+    pub fn take_roster(&mut self, roster: Roster) {
+        self.roster = roster;
+        for fact in std::mem::take(&mut self.since_roster) {
+            self.see(&fact);
+        }
+        self.dirty = true;
+    }
+
+    /// A row is ours.
+    pub fn own(&mut self, owned: Owned, batch: &mut Batch) {
+        batch.own(&owned);
+        self.ledger.owned.insert(owned.id, owned);
+        self.dirty = true;
+    }
+
+    fn disown(&mut self, row: AssignmentId, batch: &mut Batch) {
+        if self.ledger.owned.remove(&row).is_some() {
+            batch.disown(row);
+        }
+    }
+
+    /// What is noted of a user.
+    pub fn note(&mut self, account: Account, batch: &mut Batch) {
+        batch.account(&account);
+        self.ledger.accounts.insert(account.user, account);
+    }
+
+    /// The customer that a Kisi user stands for.
+    pub fn customer_of(&self, user: UserId) -> Option<crate::domain::CustomerId> {
+        let noted = self.ledger.accounts.get(&user).and_then(|account| account.customers.first().copied());
+        noted.or_else(|| self.roster.users.get(&user).and_then(|user| user.marked_customer()))
+    }
+
+    /// Rows and users of the ledger that a whole roster did not show: each is read by itself before it counts as gone.
+    pub fn unseen(&self, rules: &Rules) -> (Vec<AssignmentId>, Vec<UserId>) {
+        let groups = rules.groups();
+        let rows = self.ledger.owned.values().filter(|owned| !self.roster.assignments.contains_key(&owned.id));
+        let rows = rows.filter(|owned| groups.contains(&owned.group) || self.roster.read_at.is_some());
+        let users = self.ledger.accounts.keys().filter(|user| !self.roster.users.contains_key(user));
+        (rows.map(|owned| owned.id).collect(), users.copied().collect())
+    }
+
+    /// Notes that a row of ours is gone without our doing: drift, where its window was not over.
+    pub fn missed(&mut self, row: AssignmentId, now: Timestamp) {
+        let Some(owned) = self.ledger.owned.get(&row) else { return };
+        let over = owned.valid_until.is_some_and(|until| until <= now);
+        if !over {
+            self.removed_by_others.push((now, Drift::Removed { user: owned.user, group: owned.group }));
+        }
+    }
+
+    /// Keeps a change from being tried again at once.
+    pub fn park(&mut self, change: &Change, why: String, until: Mono) {
+        let same = |parked: &&mut Parked| parked.change.action == change.action && parked.change.person == change.person;
+        match self.parked.iter_mut().find(same) {
+            Some(parked) => {
+                parked.why = why;
+                parked.until = until;
+                parked.tries = parked.tries.saturating_add(1);
+            }
+            None => self.parked.push(Parked { change: change.clone(), why, until, tries: 1 }),
+        }
+    }
+
+    /// Whether the change is set aside at `now`, and how often it has failed.
+    pub fn parked(&self, change: &Change) -> Option<&Parked> {
+        self.parked.iter().find(|parked| parked.change.action == change.action && parked.change.person == change.person)
+    }
+
+    /// Forgets what was set aside for changes that are no longer wanted, or that went through.
+    pub fn unpark(&mut self) {
+        let wanted = &self.decision.go;
+        self.parked.retain(|parked| {
+            wanted.iter().any(|change| {
+                change.action == parked.change.action && change.person == parked.change.person
+            })
+        });
+    }
+
+    /// An event that was read, for the page.
+    pub fn show_event(&mut self, event: crate::domain::event::Event) {
+        if let Some(door) = &event.door
+            && let Some(state) = self.retained.doors.get_mut(&door.id)
+        {
+            state.last_event = state.last_event.max(Some(event.time));
+        }
+        self.events.push_back(event);
+        while self.events.len() > EVENTS_SHOWN {
+            self.events.pop_front();
+        }
+    }
+}
+
+impl Undone for State {
+    fn error(&self, email: Option<&Email>, user: Option<UserId>, group: Option<GroupId>) -> Option<String> {
+        let concerns = |change: &Change| {
+            let person = &change.person;
+            let same = (email.is_some() && person.email.as_ref() == email) || (user.is_some() && person.user == user);
+            same && (group.is_none() || change.group().is_none() || change.group() == group)
+        };
+        let parked = self.parked.iter().find(|parked| concerns(&parked.change)).map(|parked| parked.why.clone());
+        let held = self.decision.held.iter().find(|change| concerns(change)).map(|change| {
+            let id = self.decision.held_id.clone().unwrap_or_default();
+            format!("'{}' is held by the guard under plan {id}", change.word())
+        });
+        parked.or(held)
+    }
+}
+
+fn same_slot(a: &Assignment, b: &Assignment) -> bool {
+    (a.user, a.group) == (b.user, b.group)
+}
+
+/// Settings of the gateway that are learnt and kept under one name in the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learnt {
+    /// Kisi takes only the deprecated form of a new assignment.
+    pub old_form: bool,
+}
+
+/// A change that was made, as it is told.
+pub fn membership(change: &Change, people: crate::report::People, now: Timestamp) -> Membership {
+    let window = change.window();
+    Membership {
+        time: now,
+        member: crate::report::Member::new(change, people),
+        valid_from: window.and_then(|window| window.from()),
+        valid_until: window.and_then(|window| window.until()),
+    }
+}
+
+/// The reason that a row is adopted for.
+pub const ADOPTED: Reason = Reason::Policy;

@@ -1,0 +1,5 @@
+//! All integration tests in one binary: by rule, by promise, and with real processes.
+
+mod guard;
+mod plans;
+mod world;
