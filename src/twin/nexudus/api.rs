@@ -97,10 +97,7 @@ fn read(site: &Site, entity: Entity, id: i64) -> Response {
 fn write(site: &mut Site, entity: Entity, change: Option<Option<i64>>, body: &[u8]) -> Response {
     let shape = entity.shape();
     let Ok(Value::Object(sent)) = serde_json::from_slice(body) else { return refused(None, "is not valid JSON") };
-    let id = match change {
-        None => None,
-        Some(id) => Some(id.or_else(|| sent.get("Id").and_then(Value::as_i64)).unwrap_or_default()),
-    };
+    let id = change.map(|id| id.or_else(|| sent.get("Id").and_then(Value::as_i64)).unwrap_or_default());
     let before = match id {
         None => None,
         Some(id) => match site.table(entity).rows.get(&id) {

@@ -124,7 +124,7 @@ impl History {
         if versions.len() >= VERSIONS_MAX {
             versions.remove(0);
         }
-        versions.push(Version { from: now, until: None, row: row });
+        versions.push(Version { from: now, until: None, row });
     }
 
     pub(super) fn gone(&mut self, entity: Entity, id: i64, now: DateTime<Utc>) {

@@ -24,6 +24,9 @@ pub mod switches;
 mod throttle;
 mod verbs;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use bytes::Bytes;

@@ -371,8 +371,8 @@ pub(super) fn filled(entity: Entity, mut row: Row, fields: Value) -> Result<Row,
     };
     for (name, value) in &fields {
         let name = match (entity, name.as_str()) {
-            (Entity::CoworkerContract, "FloorPlanDeskIds") => "Desks",
-            (Entity::Team, "CoworkerIds") => "TeamMembers",
+            (Entity::CoworkerContract, "FloorPlanDeskIds") if !fields.contains_key("Desks") => "Desks",
+            (Entity::Team, "CoworkerIds") if !fields.contains_key("TeamMembers") => "TeamMembers",
             (_, name) => name,
         };
         let unknown = || SetupError::UnknownField { entity, field: name.to_owned() };
