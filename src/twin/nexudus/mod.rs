@@ -46,7 +46,7 @@ use super::faults::Faults;
 use super::http::{Answer, Cloud, Fate, Request, Response};
 
 /// The most answers that are kept for being asked again.
-const ANSWERS_MAX: usize = 128;
+const ANSWERS_MAX: usize = 64;
 
 /// The core of Nexudus' twin. Serves `/api/…` to one user, and `/_twin/…` to whoever steers it.
 #[derive(Debug)]
