@@ -4,6 +4,8 @@
 //! agree with its mistakes. Each twin is a core (a value: a request and the time in, an answer out) that serves
 //! loopback TCP and runs inside simulations alike. Faults are switched per twin and per call.
 
+pub mod control;
+pub mod faults;
 pub mod http;
 pub mod kisi;
 pub mod nexudus;
