@@ -1,0 +1,200 @@
+//! Which alerts should stand: decided over the whole state, each time anew, so that none can be forgotten.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use super::connection::Link;
+use super::state::State;
+use crate::clock::Mono;
+use crate::domain::entitle::Note;
+use crate::domain::plan::Drift;
+use crate::domain::{Rules, Timestamp};
+use crate::report::{AlertKind, Member, People};
+
+/// How far the system's clock may be from Kisi's time (rules 4).
+const CLOCK_OFF: TimeDelta = TimeDelta::minutes(2);
+/// How long a drift that was mended at once stays told.
+const DRIFT_TOLD: TimeDelta = TimeDelta::hours(24);
+/// How many things one alert names.
+const NAMED: usize = 20;
+/// How many events may wait before it is an alert.
+pub const OUTBOX_FULL: usize = 100_000;
+
+/// What an alert would say.
+type Said = Option<(String, Value)>;
+
+/// The moment of asking, and the settings that count.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// By the best guess at Kisi's time.
+    pub now: Timestamp,
+    /// By the monotonic clock.
+    pub mono: Mono,
+    /// By the system's clock.
+    pub wall: Timestamp,
+    /// `alert.after`.
+    pub after: Duration,
+    /// `mqtt.people`.
+    pub people: People,
+    /// The rules.
+    pub rules: &'a Rules,
+}
+
+/// Every kind of alert, and what it says now; `None`: it does not stand.
+pub fn standing(state: &State, asked: &Asked<'_>) -> Vec<(AlertKind, Said)> {
+    vec![
+        (AlertKind::Nexudus, away("Nexudus", &state.nexudus, asked)),
+        (AlertKind::Kisi, away("Kisi", &state.kisi, asked)),
+        (AlertKind::Broker, away("the MQTT broker", &state.broker, asked)),
+        (AlertKind::Clock, clock(state, asked)),
+        (AlertKind::Guard, guard(state, asked)),
+        (AlertKind::Drift, drift(state, asked)),
+        (AlertKind::Store, list("the store", &state.store_notes)),
+        (AlertKind::Outbox, outbox(state)),
+        (AlertKind::Credentials, credentials(state)),
+        (AlertKind::Links, links(state)),
+    ]
+}
+
+fn away(name: &str, link: &Link, asked: &Asked<'_>) -> Said {
+    let troubled_s = link.troubled_s(asked.now)?;
+    let after_s = i64::try_from(asked.after.as_secs()).unwrap_or(i64::MAX);
+    (troubled_s >= after_s).then(|| {
+        let error = link.error().unwrap_or_else(|| "no answer yet".to_owned());
+        let report = link.report();
+        let message = format!("{name} has not been online since {}: {error}", report.since);
+        (message, json!({ "state": report.state, "since": report.since, "last_success": report.last_success }))
+    })
+}
+
+fn clock(state: &State, asked: &Asked<'_>) -> Said {
+    if let Some(why) = state.time.contradicted() {
+        let message = format!("{why}; nothing is written to Kisi until its time can be believed");
+        return Some((message, json!({ "trusted": false })));
+    }
+    if let Some(why) = &state.certificate_time {
+        let message = format!("{why}; this box's clock reads {}: set it, or let it be set (NTP)", asked.wall);
+        return Some((message, json!({ "system": asked.wall })));
+    }
+    let now = state.time.now(asked.mono.0)?;
+    let off = asked.wall - now;
+    (off.abs() > CLOCK_OFF).then(|| {
+        let seconds = off.num_seconds();
+        let message = format!("this box's clock is {seconds} s from Kisi's time; it is used for nothing but logs");
+        (message, json!({ "trusted": true, "offset_ms": off.num_milliseconds() }))
+    })
+}
+
+fn guard(state: &State, asked: &Asked<'_>) -> Said {
+    let plan = state.decision.held_id.as_ref()?;
+    let held = &state.decision.held;
+    let (losing, of) = state.decision.losing;
+    let message = format!(
+        "{} changes are held: {losing} of {of} people would lose a group. See 'gatehouse plan'; then 'gatehouse apply \
+         --yes', or the command approve with plan {plan}",
+        held.len()
+    );
+    let people: std::collections::BTreeSet<_> =
+        held.iter().map(|change| (change.person.user, change.person.email.as_ref())).collect();
+    let removals: Vec<Member> = held.iter().map(|change| Member::new(change, asked.people)).collect();
+    Some((message, json!({ "plan": plan, "people": people.len(), "removals": removals })))
+}
+
+fn drift(state: &State, asked: &Asked<'_>) -> Said {
+    let recent = state.removed_by_others.iter().filter(|(at, _)| asked.now - *at < DRIFT_TOLD).map(|(_, drift)| drift);
+    let all: Vec<&Drift> = state.decision.plan.drift.iter().chain(recent).collect();
+    let first = all.first()?;
+    let more = if all.len() > 1 { format!(", and {} more", all.len() - 1) } else { String::new() };
+    let message = format!("another hand in Kisi: {}{more}", told(first));
+    Some((message, json!({ "count": all.len(), "drift": all.iter().take(NAMED).collect::<Vec<_>>() })))
+}
+
+fn told(drift: &Drift) -> String {
+    match drift {
+        Drift::ForeignRow { row, user, group, in_the_way, .. } => {
+            let way = if *in_the_way { ", where a grant needs its place" } else { "" };
+            format!("assignment {row} of user {user} in group {group} is not ours and is left alone{way}")
+        }
+        Drift::Candidate { row, user, group } => format!(
+            "assignment {row} of user {user} in group {group} was made by our key, but the ledger does not know it: \
+             'gatehouse adopt' makes it ours"
+        ),
+        Drift::OtherMaker { row, user, group, .. } => {
+            format!("assignment {row} of user {user} in group {group} stands in the ledger, but another user made it")
+        }
+        Drift::Removed { user, group } => format!(
+            "the assignment of user {user} in group {group} was removed by another hand while the grant stands, and is \
+             put back; to keep somebody out, suspend them in Kisi or Nexudus, or name them in access.never_touch"
+        ),
+        Drift::Suspended { user } => format!("user {user} has access, but another hand suspended them in Kisi"),
+        Drift::Elevated { user, .. } => format!(
+            "a customer's e-mail was changed to that of user {user}, who has an organization or place role: not followed"
+        ),
+    }
+}
+
+fn outbox(state: &State) -> Said {
+    (state.outbox >= OUTBOX_FULL).then(|| {
+        let message = format!(
+            "{} events wait for the MQTT broker, as many as are kept; no more are read until it takes some. Kisi keeps \
+             the record",
+            state.outbox
+        );
+        (message, json!({ "waiting": state.outbox }))
+    })
+}
+
+fn credentials(state: &State) -> Said {
+    let refusals: Vec<String> = state.refusals.values().cloned().collect();
+    list("credentials", &refusals)
+}
+
+fn links(state: &State) -> Said {
+    let mut notes: Vec<String> = state.decision.plan.notes.iter().filter_map(noted).collect();
+    notes.extend(state.link_notes.values().flatten().cloned());
+    notes.extend(state.doubted.iter().map(|(entity, why)| format!("the reading of {entity:?} was not taken: {why}")));
+    for (entity, rows) in &state.aside {
+        notes.extend(rows.iter().map(|aside| {
+            let id = aside.id.map_or_else(|| "a row".to_owned(), |id| format!("row {id}"));
+            format!("{id} of {entity:?} is set aside: {}", aside.why)
+        }));
+    }
+    if let Some(why) = state.decision.plan.keeping {
+        notes.push(format!("access.no_access is taken as 'keep', since {why}; see access.sole_writer"));
+    }
+    notes.extend(state.parked.iter().map(|parked| {
+        format!("'{}' of {} is set aside: {}", parked.change.word(), whom(parked), parked.why)
+    }));
+    list("links", &notes)
+}
+
+/// By ids alone: alerts may be read by whoever may read the broker.
+fn whom(parked: &super::state::Parked) -> String {
+    let person = &parked.change.person;
+    match (person.customer, person.user) {
+        (Some(customer), _) => format!("customer {customer}"),
+        (None, Some(user)) => format!("Kisi user {user}"),
+        (None, None) => "a person".to_owned(),
+    }
+}
+
+fn noted(note: &Note) -> Option<String> {
+    Some(match note {
+        Note::NoEmail(id) => format!("customer {id} has a grant but no e-mail in Nexudus, and can't be given access"),
+        Note::Slots(id) => format!(
+            "pass {id} has time slots in Nexudus, which Gatehouse does not apply: put the hours on the Kisi group and \
+             set ignore_slots = true on the link"
+        ),
+        Note::UnknownKind(id) => format!("passes of kind {id} give nothing: its definition has not been read"),
+        Note::UnknownCustomer(id) => format!("customer {id} has a booking, pass or contract, but can't be read"),
+        Note::Unending(_) => return None,
+    })
+}
+
+fn list(what: &str, notes: &[String]) -> Said {
+    let first = notes.first()?;
+    let more = if notes.len() > 1 { format!(" (and {} more about {what})", notes.len() - 1) } else { String::new() };
+    Some((format!("{first}{more}"), json!({ "notes": notes.iter().take(NAMED).collect::<Vec<_>>() })))
+}

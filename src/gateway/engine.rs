@@ -1,0 +1,382 @@
+//! What every loop of the gateway holds: the state, the store, both clouds, and how to wake the others.
+//!
+//! The lock on the state is held for short spans of pure work alone, never over an await.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::sync::{Notify, watch};
+
+use super::alarm::{self, Asked};
+use super::connection::Fault;
+use super::state::{Decision, State};
+use crate::clock::Clock;
+use crate::domain::reconcile::{Known, reconcile};
+use crate::domain::time::Heard;
+use crate::domain::{Rules, Timestamp};
+use crate::kisi::KisiClient;
+use crate::mqtt::memberships::Memberships;
+use crate::net::HttpError;
+use crate::net::watch::Observed;
+use crate::nexudus::Reader;
+use crate::report::{ClockReport, Counts, People, Retained, Status};
+use crate::store::{Batch, Key, Store, StoreError};
+
+/// How long a status holds: three heartbeats.
+const VALID: TimeDelta = TimeDelta::seconds(90);
+
+/// Which of the two clouds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cloud {
+    /// Nexudus.
+    Nexudus,
+    /// Kisi.
+    Kisi,
+}
+
+/// Settings that do not concern the rules.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `access.write`.
+    pub write: bool,
+    /// `mqtt.people`.
+    pub people: People,
+    /// `alert.after`.
+    pub alert_after: Duration,
+    /// `kisi.events`.
+    pub events: Duration,
+    /// `kisi.state`.
+    pub hardware: Duration,
+    /// `kisi.roster`.
+    pub roster: Duration,
+    /// `store.keep_events`.
+    pub keep_events: Duration,
+    /// The rules that the demo breaks on purpose.
+    #[cfg(feature = "demo")]
+    pub sabotage: Option<super::Sabotage>,
+}
+
+/// The gateway's inside.
+pub struct Engine {
+    state: Mutex<State>,
+    rules: Mutex<Arc<Rules>>,
+    /// The settings.
+    pub settings: Settings,
+    /// When this run began.
+    pub started_at: Timestamp,
+    /// The clock.
+    pub clock: Clock,
+    /// The disk.
+    pub store: Store,
+    /// Nexudus.
+    pub nexudus: Reader,
+    /// Kisi.
+    pub kisi: Arc<KisiClient>,
+    /// Changes for the `membership` topic.
+    pub memberships: Memberships,
+    /// Decides and applies again.
+    pub sync: Notify,
+    /// Reads Nexudus' changes at once.
+    pub read_nexudus: Notify,
+    /// Reads the roster at once.
+    pub read_roster: Notify,
+    /// Rows were added to the outbox.
+    pub outbox: Notify,
+    /// Something of the status or an alert may have changed.
+    pub told: Notify,
+    retained: watch::Sender<Retained>,
+}
+
+/// What an engine is made of.
+pub struct Parts {
+    /// The state as the store kept it.
+    pub state: State,
+    /// The rules.
+    pub rules: Rules,
+    /// The settings.
+    pub settings: Settings,
+    /// The clock.
+    pub clock: Clock,
+    /// The disk.
+    pub store: Store,
+    /// Nexudus.
+    pub nexudus: Reader,
+    /// Kisi.
+    pub kisi: KisiClient,
+}
+
+impl Engine {
+    /// An engine at rest.
+    pub fn new(parts: Parts) -> Engine {
+        let started_at = parts.state.time.guess(parts.clock.mono().0, parts.clock.wall());
+        Engine {
+            state: Mutex::new(parts.state),
+            rules: Mutex::new(Arc::new(parts.rules)),
+            settings: parts.settings,
+            started_at,
+            clock: parts.clock,
+            store: parts.store,
+            nexudus: parts.nexudus,
+            kisi: Arc::new(parts.kisi),
+            memberships: Memberships::new(),
+            sync: Notify::new(),
+            read_nexudus: Notify::new(),
+            read_roster: Notify::new(),
+            outbox: Notify::new(),
+            told: Notify::new(),
+            retained: watch::Sender::new(Retained::default()),
+        }
+    }
+
+    /// The state, for a short span of pure work.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rules as they stand.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// New rules: everything is decided anew.
+    pub fn set_rules(&self, rules: Rules) {
+        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        self.state().dirty = true;
+        self.read_roster.notify_one();
+        self.sync.notify_one();
+    }
+
+    /// Kisi's time, where it is known.
+    pub fn trusted_now(&self) -> Option<Timestamp> {
+        self.state().time.now(self.clock.mono().0)
+    }
+
+    /// The best guess at it.
+    pub fn guess(&self) -> Timestamp {
+        self.state().time.guess(self.clock.mono().0, self.clock.wall())
+    }
+
+    /// Everything that is published retained, as it changes.
+    pub fn retained(&self) -> watch::Receiver<Retained> {
+        self.retained.subscribe()
+    }
+
+    /// Decides over the whole, by what is known at `now`.
+    pub fn decide(&self, now: Timestamp) -> Decision {
+        let rules = self.rules();
+        let mut state = self.state();
+        let state = &mut *state;
+        state.dirty = false;
+        let known = Known {
+            snapshot: &state.snapshot,
+            roster: &state.roster,
+            ledger: &state.ledger,
+            rules: &rules,
+            own_user: state.own_user,
+            now,
+        };
+        let plan = reconcile(known);
+        let verdict = state.guard.judge(&known, plan.changes.clone());
+        state.decision = Decision {
+            plan,
+            go: verdict.go,
+            held: verdict.held,
+            held_id: verdict.plan,
+            losing: (verdict.losing, verdict.of),
+        };
+        state.unpark();
+        state.decision.clone()
+    }
+
+    /// Keeps a batch, with the trusted time along. A failure is told in `alert/store`, and by the result.
+    pub async fn commit(&self, mut batch: Batch) -> Result<(), StoreError> {
+        if let Some(now) = self.state().time.last_trusted(self.clock.mono().0) {
+            batch.value_along(Key::TrustedTime, &now);
+        }
+        let result = self.store.commit(batch).await;
+        let mut state = self.state();
+        match &result {
+            Ok(()) => state.store_notes.retain(|note| !note.starts_with(WRITE_FAILED)),
+            Err(error) => {
+                tracing::error!(%error, "the store could not be written");
+                let note = format!("{WRITE_FAILED}: {error}");
+                state.store_notes.retain(|note| !note.starts_with(WRITE_FAILED));
+                state.store_notes.push(note);
+            }
+        }
+        drop(state);
+        if result.is_err() {
+            self.told.notify_one();
+        }
+        result
+    }
+
+    /// What one call to a cloud showed of its time and of whether it answers.
+    pub fn observe(&self, cloud: Cloud, observed: &Observed) {
+        let mut state = self.state();
+        let before = state.time.now(observed.received.0).is_some();
+        match (&observed.outcome, cloud) {
+            (Ok(seen), Cloud::Kisi) => {
+                let date = seen.date.filter(|_| seen.verified);
+                let heard = date.map(|date| Heard { sent: observed.sent.0, came: observed.received.0, date });
+                state.time.hear_kisi(observed.received.0, heard);
+                state.certificate_time = None;
+            }
+            (Ok(seen), Cloud::Nexudus) => {
+                if let Some(date) = seen.date.filter(|_| seen.verified) {
+                    state.time.hear_nexudus(Heard { sent: observed.sent.0, came: observed.received.0, date });
+                }
+            }
+            (Err(HttpError::CertificateTime(why)), _) if self.wall_is_behind(&state) => {
+                state.certificate_time = Some(why.clone());
+            }
+            (Err(_), _) => {}
+        }
+        let after = state.time.now(observed.received.0).is_some();
+        drop(state);
+        if before != after {
+            self.sync.notify_one();
+            self.told.notify_one();
+        }
+    }
+
+    /// Whether the system's clock is earlier than the ledger or than this build (rules 4).
+    fn wall_is_behind(&self, state: &State) -> bool {
+        let wall = self.clock.wall();
+        let ledger = state.time.last_trusted(self.clock.mono().0);
+        ledger.is_some_and(|ledger| wall < ledger) || wall.timestamp() < BUILT_AFTER
+    }
+
+    /// A kind of call succeeded.
+    pub fn succeeded(&self, cloud: Cloud, call: &'static str) {
+        let now = self.guess();
+        let mut state = self.state();
+        state.refusals.remove(call);
+        let link = match cloud {
+            Cloud::Nexudus => &mut state.nexudus,
+            Cloud::Kisi => &mut state.kisi,
+        };
+        let before = link.state();
+        link.succeeded(call, now);
+        let changed = before != link.state();
+        drop(state);
+        if changed {
+            tracing::info!(cloud = ?cloud, "online again");
+            self.told.notify_one();
+            self.sync.notify_one();
+        }
+    }
+
+    /// A kind of call failed.
+    pub fn failed(&self, cloud: Cloud, call: &'static str, fault: Fault, why: String) {
+        let now = self.guess();
+        let mut state = self.state();
+        if fault == Fault::Refused {
+            state.refusals.insert(call, why.clone());
+        }
+        let link = match cloud {
+            Cloud::Nexudus => &mut state.nexudus,
+            Cloud::Kisi => &mut state.kisi,
+        };
+        let before = link.state();
+        link.failed(call, fault, why.clone(), now);
+        let after = link.state();
+        drop(state);
+        if before != after {
+            tracing::warn!(cloud = ?cloud, state = ?after, call, why, "connection");
+        }
+        self.told.notify_one();
+    }
+
+    /// The status as it is.
+    pub fn status(&self) -> Status {
+        let mono = self.clock.mono().0;
+        let wall = self.clock.wall();
+        let state = self.state();
+        let trusted = state.time.now(mono);
+        let now = state.time.guess(mono, wall);
+        let plan = &state.decision.plan;
+        let own = |id: &&crate::domain::AssignmentId| state.roster.assignments.contains_key(id);
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.started_at,
+            time: now,
+            valid_until: now + VALID,
+            paused: state.paused,
+            clock: ClockReport {
+                trusted: trusted.is_some(),
+                offset_ms: trusted.map(|trusted| (wall - trusted).num_milliseconds()),
+            },
+            nexudus: state.nexudus.report(),
+            kisi: state.kisi.report(),
+            broker: state.broker.report(),
+            pace: state.pace,
+            counts: Counts {
+                people: plan.people,
+                grants: plan.grants,
+                open_now: plan.open_now,
+                assignments: state.ledger.owned.keys().filter(own).count(),
+                pending: state.decision.go.len(),
+                held: state.decision.held.len(),
+                outbox: state.outbox,
+            },
+            next_change_at: plan.next_at,
+            last_sync: state.last_sync.clone(),
+        }
+    }
+
+    /// Judges the alerts and says what is retained, where anything of it changed. `beat`: also where only time passed.
+    pub fn tell(&self, beat: bool) {
+        let status = self.status();
+        let rules = self.rules();
+        let mut state = self.state();
+        let asked = Asked {
+            now: status.time,
+            mono: self.clock.mono(),
+            wall: self.clock.wall(),
+            after: self.settings.alert_after,
+            people: self.settings.people,
+            rules: &rules,
+        };
+        for (kind, what) in alarm::standing(&state, &asked) {
+            if state.alerts.set(kind, what, asked.now)
+                && let Some(alert) = state.alerts.all().get(&kind)
+            {
+                tracing::warn!(alert = kind.name(), active = alert.active, message = alert.message, "alert");
+            }
+        }
+        let before = self.retained.borrow().status.clone();
+        let quiet = before.as_ref().is_some_and(|before| same_but_for_time(before, &status));
+        let next = Retained {
+            status: if quiet && !beat { before } else { Some(status) },
+            alerts: state.alerts.all().clone(),
+            ..state.retained.clone()
+        };
+        drop(state);
+        self.retained.send_if_modified(|retained| {
+            let changed = *retained != next;
+            *retained = next;
+            changed
+        });
+    }
+}
+
+/// How a note of a failed write begins: a later success takes it back.
+const WRITE_FAILED: &str = "the store could not be written";
+
+/// The day this version was made, in seconds since 1970: a clock that is earlier is wrong.
+const BUILT_AFTER: i64 = 1_795_500_000;
+
+/// Whether nothing but the time of saying differs.
+fn same_but_for_time(a: &Status, b: &Status) -> bool {
+    let plain = |status: &Status| {
+        let mut plain = Status { time: a.time, valid_until: a.valid_until, ..status.clone() };
+        plain.clock.offset_ms = plain.clock.offset_ms.map(|ms| ms / 1000);
+        for link in [&mut plain.nexudus, &mut plain.kisi, &mut plain.broker] {
+            link.last_success = None;
+        }
+        plain
+    };
+    plain(a) == plain(b)
+}
