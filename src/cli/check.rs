@@ -59,3 +59,64 @@ pub fn check_offline(
     }
     Ok(if loaded.is_ok() { RIGHT } else { WRONG })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    struct Secrets;
+
+    impl Env for Secrets {
+        fn var(&self, name: &str) -> Option<OsString> {
+            (name == "SECRET").then(|| "correct horse".into())
+        }
+    }
+
+    const RIGHT_FILE: &str = "\
+[site]
+id = 'harbour-house'
+timezone = 'Europe/London'
+[nexudus]
+location = 4711
+username = 'gateway@example.org'
+password = { env = 'SECRET' }
+[kisi]
+api_key = { env = 'SECRET' }
+";
+
+    fn check(text: &str, json: bool) -> (u8, String, String) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("gatehouse.toml");
+        std::fs::write(&path, text).expect("written");
+        let (mut out, mut warnings) = (Vec::new(), Vec::new());
+        let status = check_offline(&path, json, &Secrets, &mut out, &mut warnings).expect("written");
+        (status, String::from_utf8(out).expect("UTF-8"), String::from_utf8(warnings).expect("UTF-8"))
+    }
+
+    #[test]
+    fn contract_1_a_right_file_is_0_and_its_warnings_keep_off_the_result() {
+        let (status, out, warnings) = check(RIGHT_FILE, true);
+        assert_eq!((status, out.as_str()), (0, "{\"ok\":true,\"errors\":[],\"services\":[]}\n"));
+        assert!(warnings.contains("no [[link]]"), "{warnings}");
+    }
+
+    #[test]
+    fn contract_1_a_wrong_file_is_2_with_every_error_as_json_or_text() {
+        let wrong = RIGHT_FILE.replace("4711", "'4711'").replace("Europe/London", "Mars/Olympus");
+        let (status, out, _) = check(&wrong, true);
+        let json: serde_json::Value = serde_json::from_str(&out).expect("one JSON document");
+        assert_eq!((status, &json["ok"], &json["services"]), (2, &false.into(), &serde_json::json!([])));
+        let places: Vec<(u64, u64)> = json["errors"]
+            .as_array()
+            .expect("an array")
+            .iter()
+            .filter_map(|error| Some((error["line"].as_u64()?, error["column"].as_u64()?)))
+            .collect();
+        assert_eq!(places, [(3, 12), (5, 12)]);
+        let (status, out, _) = check(&wrong, false);
+        assert_eq!(status, 2);
+        assert!(out.contains("gatehouse.toml:5:12") && out.contains("2 errors in the configuration"), "{out}");
+    }
+}

@@ -9,7 +9,10 @@ use std::ops::Range;
 
 use serde::{Serialize, Serializer};
 
-use super::source::{Excerpt, excerpt, place};
+use super::source::{Excerpt, Place, excerpt, place};
+
+/// The most errors of one file that are shown. Whoever made more has named the wrong file.
+const ERRORS_MAX: usize = 500;
 
 /// One thing wrong with the configuration file. As JSON: `{file, line, column, key, found, allowed, message}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,16 +32,17 @@ pub struct ConfigError {
     /// What is wrong, in a phrase.
     pub message: String,
     #[serde(skip)]
-    pub(super) excerpt: Option<Excerpt>,
+    excerpt: Option<Excerpt>,
 }
 
 impl ConfigError {
-    /// The file could not be read at all: there is no line to show.
-    pub(super) fn unreadable(file: &str, message: String, found: &str) -> ConfigError {
+    /// The file could not be read as text: there is no line to show.
+    pub(super) fn unreadable(file: &str, message: String, found: &str, place: Option<Place>) -> ConfigError {
+        let Place { line, column } = place.unwrap_or(Place { line: 0, column: 0 });
         ConfigError {
             file: file.to_owned(),
-            line: 0,
-            column: 0,
+            line,
+            column,
             key: String::new(),
             found: found.to_owned(),
             allowed: "a TOML file that this user may read".to_owned(),
@@ -79,14 +83,15 @@ impl fmt::Display for ConfigError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors {
     errors: Vec<ConfigError>,
+    left_out: usize,
 }
 
 impl ConfigErrors {
     pub(super) fn one(error: ConfigError) -> ConfigErrors {
-        ConfigErrors { errors: vec![error] }
+        ConfigErrors { errors: vec![error], left_out: 0 }
     }
 
-    /// Each error, in the order of the file.
+    /// Each error, in the order of the file; of a file with very many, the first.
     pub fn errors(&self) -> &[ConfigError] {
         &self.errors
     }
@@ -97,9 +102,10 @@ impl fmt::Display for ConfigErrors {
         for error in &self.errors {
             write!(f, "{error}\n\n")?;
         }
-        match self.errors.len() {
-            1 => write!(f, "1 error in the configuration"),
-            n => write!(f, "{n} errors in the configuration"),
+        match (self.errors.len(), self.left_out) {
+            (1, 0) => write!(f, "1 error in the configuration"),
+            (count, 0) => write!(f, "{count} errors in the configuration"),
+            (count, more) => write!(f, "{count} errors in the configuration, and {more} more that are not shown"),
         }
     }
 }
@@ -173,19 +179,22 @@ impl<'t> Report<'t> {
     pub(super) fn finish<T>(self, value: Option<T>) -> Result<(T, Vec<String>), ConfigErrors> {
         let mut complaints = self.complaints.into_inner();
         complaints.sort_by_key(|complaint| complaint.span.start);
+        let left_out = complaints.len().saturating_sub(ERRORS_MAX);
+        complaints.truncate(ERRORS_MAX);
         let hidden = self.hidden.into_inner();
         let errors: Vec<ConfigError> = complaints
             .into_iter()
             .map(|Complaint { span, key, found, allowed, message }| {
                 let place = place(self.text, span.start);
-                let excerpt = Some(excerpt(self.text, &span, &hidden));
+                // Of a section that is not there no line can be shown.
+                let excerpt = (span != (0..0)).then(|| excerpt(self.text, &span, &hidden));
                 let (line, column) = (place.line, place.column);
                 ConfigError { file: self.file.clone(), line, column, key, found, allowed, message, excerpt }
             })
             .collect();
         match value {
             Some(value) if errors.is_empty() => Ok((value, self.warnings.into_inner())),
-            _ => Err(ConfigErrors { errors }),
+            _ => Err(ConfigErrors { errors, left_out }),
         }
     }
 }

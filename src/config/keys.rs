@@ -3,10 +3,7 @@
 /// The sections and their keys (contract 2), in the order of the file.
 pub(super) const SECTIONS: &[(&str, &[&str])] = &[
     ("site", &["id", "timezone"]),
-    (
-        "nexudus",
-        &["url", "location", "username", "password", "changes", "refresh", "horizon", "requests_per_hour"],
-    ),
+    ("nexudus", &["url", "location", "username", "password", "changes", "refresh", "horizon", "requests_per_hour"]),
     (
         "kisi",
         &[
@@ -84,9 +81,9 @@ pub(super) fn of(section: &str) -> &'static [&'static str] {
     SECTIONS.iter().find(|(name, _)| *name == section).map_or(&[], |(_, keys)| keys)
 }
 
-/// Whether any section has that key and its value may be shown.
+/// Whether that is a section or a key of one, and its value may be shown.
 pub(super) fn is_known_and_no_secret(key: &str) -> bool {
-    !SECRETS.contains(&key) && SECTIONS.iter().any(|(_, keys)| keys.contains(&key))
+    !SECRETS.contains(&key) && SECTIONS.iter().any(|(name, keys)| *name == key || keys.contains(&key))
 }
 
 /// The section that has that key, where exactly one does.

@@ -95,7 +95,8 @@ fn refuse_twice(links: &[Drawn<'_>]) {
         match seen.entry((item, group)) {
             Slot::Vacant(slot) => _ = slot.insert(section.line()),
             Slot::Occupied(first) => {
-                let message = format!("a duplicate of the link on line {}: the same item and the same group", first.get());
+                let message =
+                    format!("a duplicate of the link on line {}: the same item and the same group", first.get());
                 entry.refuse(Refusal::new(message), &format!("{item} with group {group} in one link alone"));
             }
         }

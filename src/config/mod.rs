@@ -68,7 +68,7 @@ pub fn resolve_path(cli: Option<PathBuf>, env: &dyn Env) -> PathBuf {
 impl Config {
     /// Reads and checks the file and resolves its secrets. All that is wrong comes back at once.
     pub fn load(path: &Path, env: &dyn Env) -> Result<Config, ConfigErrors> {
-        let text = text_of(path).map_err(ConfigErrors::one)?;
+        let text = text_of(path)?;
         Config::parse(&text, path, env)
     }
 
@@ -84,28 +84,29 @@ impl Config {
     }
 }
 
-fn text_of(path: &Path) -> Result<String, ConfigError> {
+fn text_of(path: &Path) -> Result<String, ConfigErrors> {
     let shown = path.display().to_string();
-    let unreadable = |message: String, found: &str| ConfigError::unreadable(&shown, message, found);
+    let unreadable =
+        |message: String, found: &str, place| ConfigErrors::one(ConfigError::unreadable(&shown, message, found, place));
     let failed = |e: std::io::Error| {
         let hint = match e.kind() {
             std::io::ErrorKind::NotFound => ": make it with `gatehouse init`, or name another with --config",
             _ => "",
         };
-        unreadable(format!("the configuration can't be read: {e}{hint}"), "no readable file")
+        unreadable(format!("the configuration can't be read: {e}{hint}"), "no readable file", None)
     };
     if path.metadata().map_err(failed)?.is_dir() {
-        return Err(unreadable("the configuration is a directory".to_owned(), "a directory"));
+        return Err(unreadable("the configuration is a directory".to_owned(), "a directory", None));
     }
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(failed)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        return Err(unreadable(format!("the configuration is larger than {FILE_BYTES_MAX} bytes"), "a larger file"));
+        let message = format!("the configuration is larger than {FILE_BYTES_MAX} bytes");
+        return Err(unreadable(message, "a larger file", None));
     }
     String::from_utf8(bytes).map_err(|e| {
         let good = String::from_utf8_lossy(&e.as_bytes()[..e.utf8_error().valid_up_to()]);
         let place = place(&good, good.len());
-        let error = unreadable("the configuration is not UTF-8".to_owned(), "a byte that is no UTF-8");
-        ConfigError { line: place.line, column: place.column, ..error }
+        unreadable("the configuration is not UTF-8".to_owned(), "a byte that is no UTF-8", Some(place))
     })
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::section::Section;
 use super::secret::{Vault, open};
+use super::section::Section;
 use super::settings::*;
 use super::url::{ALERT_URL, BrokerUrl, KISI_URL, MQTT_URL, NEXUDUS_URL};
 use super::value::{
-    BOOL, COUNT, Choice, ID, LISTEN, PACE, PATH, PATTERN, PER_HOUR, PER_SECOND, Refusal, SHARE, SITE_ID, SPAN,
-    TEXT, TOPIC, ZONE,
+    BOOL, COUNT, Choice, ID, LISTEN, PACE, PATH, PATTERN, PER_HOUR, PER_SECOND, Refusal, SHARE, SITE_ID, SPAN, TEXT,
+    TOPIC, ZONE,
 };
 use crate::domain::{ContractEnd, ExistingUsers, Link, NewUsers, NoAccess};
 

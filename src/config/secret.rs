@@ -61,7 +61,10 @@ impl Vault<'_> {
         let forms = ["env", "file", "credential"];
         let keys: Vec<&str> = entry.value.get_ref().as_table()?.keys().map(|key| key.get_ref().as_ref()).collect();
         let [form] = keys[..] else {
-            entry.refuse(Refusal::unshown("a secret is named in exactly one way", format!("{} keys", keys.len())), FORMS);
+            entry.refuse(
+                Refusal::unshown("a secret is named in exactly one way", format!("{} keys", keys.len())),
+                FORMS,
+            );
             return None;
         };
         let named = entry.inner(form)?;

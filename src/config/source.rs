@@ -30,7 +30,7 @@ pub(super) fn place(text: &str, at: usize) -> Place {
     Place { line: before.matches('\n').count() + 1, column: before[start..].chars().count() - bom + 1 }
 }
 
-/// The line on which `span` begins, with the bytes of `hidden` shown as one `…` each.
+/// The line on which `span` begins, with the bytes of `hidden` shown as one `…` each, and no comment.
 pub(super) fn excerpt(text: &str, span: &Range<usize>, hidden: &[Range<usize>]) -> Excerpt {
     let at = text.floor_char_boundary(span.start);
     let start = line_start(&text[..at]);
@@ -39,6 +39,11 @@ pub(super) fn excerpt(text: &str, span: &Range<usize>, hidden: &[Range<usize>]) 
     let mut hiding: Option<usize> = None;
     for (offset, c) in text[start..].char_indices().map(|(i, c)| (start + i, c)) {
         if c == '\n' {
+            break;
+        }
+        // What may be a comment may be a secret that was commented out.
+        if c == '#' && offset >= span.end.max(at + 1) {
+            shown.push('…');
             break;
         }
         let hider = hidden.iter().position(|range| range.contains(&offset));

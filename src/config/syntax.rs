@@ -41,8 +41,8 @@ fn complain(text: &str, error: &toml::de::Error, report: &Report<'_>) {
     let line = line_around(text, span.start);
     let harmless = harmless(&text[line.clone()]);
     if !harmless {
-        let value = text[line.clone()].find('=').map_or(line.start, |equals| line.start + equals + 1);
-        report.hide(value..line.end);
+        let shown = text[line.clone()].find('=').map_or(0, |equals| equals + 1);
+        report.hide(line.start + shown..line.end);
     }
     let twice = error.message() == "duplicate key";
     let (message, allowed) = match error.message().split_once(", expected ") {
@@ -67,8 +67,7 @@ fn harmless(line: &str) -> bool {
         return true;
     }
     let Some((key, value)) = line.split_once('=') else { return false };
-    let key = key.rsplit('.').next().unwrap_or(key).trim();
-    !value.contains('=') && keys::is_known_and_no_secret(key)
+    !value.contains(['=', '#']) && key.split('.').all(|part| keys::is_known_and_no_secret(part.trim()))
 }
 
 /// The bytes to blank for a syntax error at `at`: the statement around it, the whole section where its header is

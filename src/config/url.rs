@@ -1,6 +1,5 @@
 //! The addresses of others: the clouds, the alert's receiver, the broker.
 
-use toml::de::DeValue;
 use url::{Host, Url};
 
 use super::value::{Kind, Refusal, text};
@@ -26,12 +25,12 @@ impl Default for BrokerUrl {
 
 pub(super) const KISI_URL: Kind<Url> = Kind {
     allowed: "an https URL, as \"https://api.kisi.io\"; http only on loopback",
-    parse: |value| cloud(text(value)?),
+    parse: |value| shy(text(value)?, cloud),
 };
 
 pub(super) const NEXUDUS_URL: Kind<Url> = Kind {
     allowed: "an https URL of the administrators' API, as \"https://spaces.nexudus.com/api\"; http only on loopback",
-    parse: nexudus,
+    parse: |value| shy(text(value)?, nexudus),
 };
 
 /// Its path often carries a token, so no refusal shows more than the host.
@@ -40,24 +39,34 @@ pub(super) const ALERT_URL: Kind<Url> = Kind {
     parse: |value| {
         let typed = text(value)?;
         let parsed = web(typed).and_then(|url| no_user(&url).map(|()| url));
-        parsed.map_err(|refusal| match (Url::parse(typed), refusal.instead) {
-            (_, Some(instead)) => Refusal::unshown(refusal.message, instead),
-            (Ok(url), None) => Refusal::unshown(
-                refusal.message,
-                format!("a {} URL on {} (the rest is not shown)", url.scheme(), url.host_str().unwrap_or("no host")),
-            ),
-            (Err(_), None) => Refusal::unshown(refusal.message, "a string that is no URL (not shown)"),
+        parsed.map_err(|refusal| {
+            let instead = match Url::parse(typed) {
+                Ok(url) => {
+                    let host = url.host_str().unwrap_or("no host");
+                    format!("a {} URL on {host} (the rest is not shown)", url.scheme())
+                }
+                Err(_) => "a string that is no URL (not shown)".to_owned(),
+            };
+            Refusal::unshown(refusal.message, instead)
         })
     },
 };
 
 pub(super) const MQTT_URL: Kind<BrokerUrl> = Kind {
     allowed: "\"mqtt://HOST[:PORT]\" or, for TLS, \"mqtts://HOST[:PORT]\"",
-    parse: broker,
+    parse: |value| shy(text(value)?, broker),
 };
 
-fn broker(value: &DeValue<'_>) -> Result<BrokerUrl, Refusal> {
-    let url = parse(text(value)?)?;
+/// Reads a URL; one that is refused is not shown where a password or a token may stand in it.
+fn shy<T>(typed: &str, read: fn(&str) -> Result<T, Refusal>) -> Result<T, Refusal> {
+    read(typed).map_err(|refusal| match typed.contains(['@', '?']) {
+        true => Refusal::unshown(refusal.message, "a URL with an @ or a ? in it (not shown)"),
+        false => refusal,
+    })
+}
+
+fn broker(typed: &str) -> Result<BrokerUrl, Refusal> {
+    let url = parse(typed)?;
     no_user(&url)?;
     let tls = match url.scheme() {
         "mqtt" => false,
@@ -76,8 +85,8 @@ fn broker(value: &DeValue<'_>) -> Result<BrokerUrl, Refusal> {
     })
 }
 
-fn nexudus(value: &DeValue<'_>) -> Result<Url, Refusal> {
-    let url = cloud(text(value)?)?;
+fn nexudus(typed: &str) -> Result<Url, Refusal> {
+    let url = cloud(typed)?;
     let tenant = url.host_str().is_some_and(|host| host.trim_end_matches('.').ends_with(".spaces.nexudus.com"));
     let mut parts = url.path().split('/').filter(|part| !part.is_empty());
     let first = parts.next();
@@ -114,10 +123,7 @@ fn web(typed: &str) -> Result<Url, Refusal> {
 }
 
 fn parse(typed: &str) -> Result<Url, Refusal> {
-    Url::parse(typed).map_err(|e| match typed.contains('@') {
-        true => Refusal::unshown(format!("not a URL: {e}"), "a string with an @ in it (not shown)"),
-        false => Refusal::new(format!("not a URL: {e}")),
-    })
+    Url::parse(typed).map_err(|e| Refusal::new(format!("not a URL: {e}")))
 }
 
 /// A secret is never written in the file in clear, so not in a URL either.
@@ -125,10 +131,7 @@ fn no_user(url: &Url) -> Result<(), Refusal> {
     if url.username().is_empty() && url.password().is_none() {
         return Ok(());
     }
-    Err(Refusal::unshown(
-        "a URL with a user or password in it: these have keys of their own",
-        "a URL with an @ in it (not shown)",
-    ))
+    Err(Refusal::new("a URL with a user or a password in it: these are no part of an address here"))
 }
 
 /// 127.0.0.0/8, ::1 or localhost.

@@ -2,7 +2,6 @@
 //!
 //! Pure: a value of the tree in, a typed value or a refusal out. The places of errors are the reader's business.
 
-use std::collections::HashSet;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -221,8 +220,8 @@ fn duration(value: &DeValue<'_>) -> Result<Duration, Refusal> {
         _ => return Err(wrong()),
     };
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        let units: HashSet<char> = typed.chars().filter(|c| "smhd".contains(*c)).collect();
-        let joined = units.len() > 1 && typed.chars().all(|c| c.is_ascii_digit() || "smhd".contains(c));
+        let numbers: Vec<&str> = typed.split_terminator(|c| "smhd".contains(c)).collect();
+        let joined = numbers.len() > 1 && numbers.iter().all(|number| number.parse::<u64>().is_ok());
         return Err(if joined { Refusal::new("a duration of more than one unit") } else { wrong() });
     }
     let seconds = digits.parse::<u64>().ok().and_then(|count| count.checked_mul(seconds_each));
