@@ -18,7 +18,9 @@
 //! | [`cli`] | one file a verb | all above |
 //! | `twin` | feature `demo`: both clouds in process, and the demo | HTTP only |
 
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod net;
 pub mod report;
