@@ -20,6 +20,7 @@
 
 pub mod clock;
 pub mod domain;
+pub mod mqtt;
 pub mod net;
 pub mod report;
 #[cfg(feature = "demo")]
