@@ -409,3 +409,60 @@ impl Rate {
         admitted
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-11-24T10:00:00Z".parse().unwrap()
+    }
+
+    fn read_all(name: &str, payload: &str) -> Result<Command, String> {
+        read(name, payload.as_bytes(), &CommandName::ALL.into(), Some(now())).command
+    }
+
+    #[test]
+    fn an_unlock_is_tried_only_while_it_is_young_and_the_time_is_known() {
+        let of = |seconds: i64| now() - TimeDelta::milliseconds(seconds * 1000);
+        assert_eq!(may_unlock(of(10), Some(now())), Ok(()));
+        assert!(may_unlock(of(10) - TimeDelta::milliseconds(1), Some(now())).is_err());
+        assert!(may_unlock(of(-11), Some(now())).is_err(), "it would be young again when sent later");
+        assert!(may_unlock(now(), None).is_err());
+    }
+
+    #[test]
+    fn check_names_one_person_and_one_place() {
+        let check = |person, place| Ok(Command::Check { person, place, at: None });
+        let door = Place::Door(LockId(5));
+        let email = Person::Email(Email::parse("ada@example.org").unwrap());
+        assert_eq!(read_all("check", r#"{"id":1,"person":"ADA@example.org","door":5}"#), check(email, door));
+        let customer = Person::Customer(CustomerId(7));
+        assert_eq!(read_all("check", r#"{"id":1,"person":7,"group":6}"#), check(customer, Place::Group(GroupId(6))));
+        assert_eq!(read_all("check", r#"{"id":1,"person":"kisi:8","door":"5"}"#), check(Person::User(UserId(8)), door));
+        for bad in [
+            r#"{"id":1,"person":7}"#,
+            r#"{"id":1,"person":7,"door":5,"group":6}"#,
+            r#"{"id":1,"person":"kisi:x","door":5}"#,
+            r#"{"id":1,"person":"nobody","door":5}"#,
+            r#"{"id":1,"person":7,"door":-5}"#,
+            r#"{"id":1,"person":7,"door":5,"at":"tomorrow"}"#,
+        ] {
+            assert!(read_all("check", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_sent_back_as_it_came_or_not_at_all() {
+        let served = CommandName::ALL.into();
+        let id = |payload: &[u8]| read("sync", payload, &served, None).id;
+        assert_eq!(id(br#"{"id":"7"}"#), Some(json!("7")));
+        assert_eq!(id(br#"{"id":7}"#), Some(json!(7)));
+        for bad in [r#"{"id":""}"#, r#"{"id":null}"#, r#"{"id":[1]}"#, r#"{"id":1.5}"#, "{", "\"id\"", ""] {
+            let read = read("sync", bad.as_bytes(), &served, None);
+            assert!(read.id.is_none() && read.command.is_err(), "{bad}");
+        }
+        assert_eq!(id(format!(r#"{{"id":"{}"}}"#, "x".repeat(129)).as_bytes()), None);
+        assert!(read("sync", &[b' '; PAYLOAD_SIZE_MAX + 1], &served, None).command.is_err());
+    }
+}

@@ -36,8 +36,12 @@ pub(super) struct Connection {
     tell_outbox_at: Option<Mono>,
     /// `availability` has to be said.
     say_online: bool,
+    /// Whether the broker has acknowledged anything: accepting us alone proves little.
+    stands: bool,
     /// When commands are to be subscribed to, until they are.
     hear_at: Option<Mono>,
+    /// Why commands are not heard.
+    unheard: Option<BrokerError>,
     parting: Option<Parting>,
 }
 
@@ -63,8 +67,9 @@ struct Parting {
 }
 
 impl Connection {
-    /// `hear_at`: commands are subscribed to then, not sooner.
-    pub(super) fn new(session: Box<dyn Session>, hear_at: Mono) -> Connection {
+    /// `deaf`: until when commands are not subscribed to, and why.
+    pub(super) fn new(session: Box<dyn Session>, deaf: Option<(Mono, BrokerError)>) -> Connection {
+        let (hear_at, unheard) = deaf.map_or((Mono::default(), None), |(until, why)| (until, Some(why)));
         Connection {
             session,
             flow: Flow::default(),
@@ -73,7 +78,9 @@ impl Connection {
             outbox: Reading::Now,
             tell_outbox_at: None,
             say_online: true,
+            stands: false,
             hear_at: Some(hear_at),
+            unheard,
             parting: None,
         }
     }
@@ -94,7 +101,7 @@ impl Connection {
             if self.hear_at.is_some_and(|at| at <= clock.mono()) {
                 self.subscribe(&keeper.root.command_filter())?;
                 self.hear_at = None;
-                keeper.heard();
+                self.hearing(keeper, None);
             }
             self.fill(keeper).await;
             let now = clock.mono();
@@ -133,6 +140,8 @@ impl Connection {
                     let now = clock.mono();
                     let (offline_at, over_at) = (now.plus(limits.stop / 2), now.plus(limits.stop));
                     self.parting = Some(Parting { offline_at, over_at, said: false });
+                    // What was added a moment ago may not have been told of yet.
+                    self.outbox = Reading::Now;
                 }
             }
             if matches!(self.outbox, Reading::At(at) if at <= clock.mono()) {
@@ -165,12 +174,25 @@ impl Connection {
         self.session.subscribe(filter).map_err(|error| BrokerError::Ended(error.to_string()))
     }
 
+    fn hearing(&mut self, keeper: &mut Keeper, unheard: Option<BrokerError>) {
+        if self.unheard != unheard {
+            self.unheard = unheard;
+            if self.stands {
+                keeper.stands(self.unheard.clone());
+            }
+        }
+    }
+
     fn event(&mut self, keeper: &mut Keeper, event: broker::Event) -> Result<(), BrokerError> {
         match event {
             broker::Event::Acked(token) => {
                 let now = keeper.link.clock.mono();
                 self.flow.acked(token, now);
                 keeper.succeeded(now);
+                if !self.stands {
+                    self.stands = true;
+                    keeper.stands(self.unheard.clone());
+                }
             }
             broker::Event::Message(message) => {
                 if let Some(name) = keeper.root.command(&message.topic) {
@@ -180,7 +202,7 @@ impl Connection {
                 }
             }
             broker::Event::SubscribeRefused(filter) if filter == keeper.root.command_filter() => {
-                keeper.unheard(BrokerError::SubscribeRefused(filter));
+                self.hearing(keeper, Some(BrokerError::SubscribeRefused(filter)));
             }
             broker::Event::SubscribeRefused(_) => {}
             broker::Event::Closed(why) => return Err(why),

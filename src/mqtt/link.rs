@@ -168,7 +168,7 @@ pub(super) struct Keeper {
     /// Retained topics as they should be.
     pub(super) wanted: BTreeMap<String, Bytes>,
     state: watch::Sender<LinkState>,
-    /// Since when the connection has stood.
+    /// Since when the connection has stood. One that was accepted and never acknowledged anything does not count.
     online_at: Option<Mono>,
     /// Until when commands are not subscribed to, and why: the broker would send again what ends the connection.
     deaf: Option<(Mono, BrokerError)>,
@@ -196,16 +196,8 @@ impl Keeper {
             }
             () = stop.cancelled() => return Ok(()),
         };
-        let now = clock.mono();
-        self.online_at = Some(now);
-        tracing::info!("connected to the broker");
-        let deaf = self.deaf.clone().filter(|(until, _)| now < *until);
-        let hear_at = deaf.as_ref().map_or(now, |(until, _)| *until);
-        match deaf {
-            Some((_, why)) => self.unheard(why),
-            None => self.tell(State::Online, None),
-        }
-        let mut connection = Connection::new(session, hear_at);
+        let deaf = self.deaf.clone().filter(|(until, _)| clock.mono() < *until);
+        let mut connection = Connection::new(session, deaf);
         let end = connection.serve(self, stop).await;
         let (session, unsent) = connection.close(self).await;
         self.link.memberships.put_back(unsent);
@@ -213,6 +205,16 @@ impl Keeper {
             _ = clock.timeout(left, session.disconnect()).await;
         }
         end.map(|_| ())
+    }
+
+    /// The connection stands: the broker has acknowledged something in it. `unheard`: why commands are not heard.
+    pub(super) fn stands(&mut self, unheard: Option<BrokerError>) {
+        match &unheard {
+            None => tracing::info!("connected to the broker"),
+            Some(why) => tracing::warn!(%why, "connected to the broker, but commands are not heard"),
+        }
+        self.online_at.get_or_insert(self.link.clock.mono());
+        self.tell(if unheard.is_none() { State::Online } else { State::Degraded }, unheard);
     }
 
     /// The broker acknowledged something.
@@ -224,17 +226,6 @@ impl Keeper {
             }
             stale
         });
-    }
-
-    /// The connection stands, and commands are subscribed to.
-    pub(super) fn heard(&self) {
-        self.tell(State::Online, None);
-    }
-
-    /// The connection stands, but commands are not heard.
-    pub(super) fn unheard(&self, why: BrokerError) {
-        tracing::warn!(%why, "commands are not heard");
-        self.tell(State::Degraded, Some(why));
     }
 
     fn lost(&mut self, why: BrokerError, pause: Duration) {

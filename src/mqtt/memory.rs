@@ -65,7 +65,7 @@ struct Inner {
 struct State {
     mood: Mood,
     record: VecDeque<Received>,
-    forgotten: u64,
+    forgotten: usize,
     retained: BTreeMap<String, Bytes>,
     links: BTreeMap<u64, Link>,
     last_session: u64,
@@ -117,11 +117,18 @@ impl MemoryBroker {
 
     /// All that reached the broker, oldest first, as far as it is kept.
     pub fn record(&self) -> Vec<Received> {
-        self.state().record.iter().cloned().collect()
+        self.record_from(0)
+    }
+
+    /// The record without its first `known` entries: for whoever looks again and again.
+    pub fn record_from(&self, known: usize) -> Vec<Received> {
+        let state = self.state();
+        let skip = known.saturating_sub(state.forgotten);
+        state.record.iter().skip(skip).cloned().collect()
     }
 
     /// How many entries the record has lost for want of room: a checker that needs all wants 0.
-    pub fn forgotten(&self) -> u64 {
+    pub fn forgotten(&self) -> usize {
         self.state().forgotten
     }
 
