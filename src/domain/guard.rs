@@ -88,7 +88,11 @@ impl Memory {
         self.held = held.iter().map(Key::of).collect();
         let plan = (!self.held.is_empty()).then(|| list_id(&self.held));
         if let Some(plan) = &plan {
-            self.lists.insert(plan.clone(), (now, self.held.clone()));
+            let list = self.lists.entry(plan.clone()).or_insert_with(|| (now, self.held.clone()));
+            // Shown anew once an hour: each change of the memory is a write to the disk.
+            if now - list.0 >= HOUR {
+                list.0 = now;
+            }
         }
         Verdict { go, held, plan, losing, of }
     }
@@ -200,6 +204,11 @@ fn ahead(known: &Known<'_>) -> Window {
     let prestage = TimeDelta::from_std(known.rules.prestage).unwrap_or(TimeDelta::zero());
     let until = known.now + prestage.max(TimeDelta::seconds(1));
     Window::new(Some(known.now), Some(until)).unwrap_or(Window::ALWAYS)
+}
+
+/// An id for a whole plan, held or not.
+pub fn plan_id(changes: &[Change]) -> String {
+    list_id(&changes.iter().map(Key::of).collect())
 }
 
 /// One list has one id, in every run.

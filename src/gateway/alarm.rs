@@ -51,7 +51,7 @@ pub fn standing(state: &State, asked: &Asked<'_>) -> Vec<(AlertKind, Said)> {
         (AlertKind::Clock, clock(state, asked)),
         (AlertKind::Guard, guard(state, asked)),
         (AlertKind::Drift, drift(state, asked)),
-        (AlertKind::Store, list("the store", &state.store_notes)),
+        (AlertKind::Store, store(state)),
         (AlertKind::Outbox, outbox(state)),
         (AlertKind::Credentials, credentials(state)),
         (AlertKind::Links, links(state)),
@@ -133,6 +133,11 @@ fn told(drift: &Drift) -> String {
             "a customer's e-mail was changed to that of user {user}, who has an organization or place role: not followed"
         ),
     }
+}
+
+fn store(state: &State) -> Said {
+    let failing = state.write_failed.iter().map(|why| format!("the store can't be written: {why}"));
+    list("the store", &failing.chain(state.store_notes.iter().cloned()).collect::<Vec<_>>())
 }
 
 fn outbox(state: &State) -> Said {

@@ -2,6 +2,7 @@
 //!
 //! The lock on the state is held for short spans of pure work alone, never over an await.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::sync::{Notify, watch};
 use super::alarm::{self, Asked};
 use super::connection::Fault;
 use super::state::{Decision, State};
-use crate::clock::Clock;
+use crate::clock::{Clock, Mono};
 use crate::domain::reconcile::{Known, reconcile};
 use crate::domain::time::Heard;
 use crate::domain::{Rules, Timestamp};
@@ -86,6 +87,7 @@ pub struct Engine {
     /// Something of the status or an alert may have changed.
     pub told: Notify,
     retained: watch::Sender<Retained>,
+    beats: Mutex<BTreeMap<&'static str, Mono>>,
 }
 
 /// What an engine is made of.
@@ -126,6 +128,27 @@ impl Engine {
             outbox: Notify::new(),
             told: Notify::new(),
             retained: watch::Sender::new(Retained::default()),
+            beats: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// A loop went round.
+    pub fn beat(&self, name: &'static str) {
+        let at = self.clock.mono();
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner).insert(name, at);
+    }
+
+    /// When each loop last went round.
+    pub fn beats(&self) -> Vec<(&'static str, Mono)> {
+        let beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
+        beats.iter().map(|(name, at)| (*name, *at)).collect()
+    }
+
+    /// Counts the events that wait for the broker.
+    pub fn count_outbox(&self) {
+        match self.store.outbox_state() {
+            Ok(outbox) => self.state().outbox = outbox.waiting,
+            Err(error) => tracing::error!(%error, "the outbox could not be counted"),
         }
     }
 
@@ -196,17 +219,11 @@ impl Engine {
         }
         let result = self.store.commit(batch).await;
         let mut state = self.state();
-        match &result {
-            Ok(()) => state.store_notes.retain(|note| !note.starts_with(WRITE_FAILED)),
-            Err(error) => {
-                tracing::error!(%error, "the store could not be written");
-                let note = format!("{WRITE_FAILED}: {error}");
-                state.store_notes.retain(|note| !note.starts_with(WRITE_FAILED));
-                state.store_notes.push(note);
-            }
-        }
+        let failing = result.as_ref().err().map(ToString::to_string);
+        let changed = state.write_failed != failing;
+        state.write_failed = failing;
         drop(state);
-        if result.is_err() {
+        if changed {
             self.told.notify_one();
         }
         result
@@ -361,9 +378,6 @@ impl Engine {
         });
     }
 }
-
-/// How a note of a failed write begins: a later success takes it back.
-const WRITE_FAILED: &str = "the store could not be written";
 
 /// The day this version was made, in seconds since 1970: a clock that is earlier is wrong.
 const BUILT_AFTER: i64 = 1_795_500_000;

@@ -21,7 +21,7 @@ use crate::report::{LastSync, Membership, Pace, Retained};
 use crate::store::Batch;
 
 /// How many of the latest events the page shows.
-const EVENTS_SHOWN: usize = 20;
+pub const EVENTS_SHOWN: usize = 20;
 
 /// A change that Kisi refused for itself alone: set aside until something about it changes, or for a while.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,10 +103,16 @@ pub struct State {
     pub read_once: bool,
     /// The number of the next intent.
     pub next_intent: u64,
+    /// Intents of rows that were taken away to be made anew, which have been looked up in this run.
+    pub looked_up: BTreeSet<u64>,
+    /// Kisi takes only the deprecated form of a new assignment.
+    pub old_form: bool,
     /// Something new was learnt since the last decision.
     pub dirty: bool,
     /// Things about the store that the operator must know.
     pub store_notes: Vec<String>,
+    /// Why the store could not be written when it was last tried.
+    pub write_failed: Option<String>,
     /// A sign-in or right that is refused, by what asked for it.
     pub refusals: BTreeMap<&'static str, String>,
     /// A certificate that is not valid at this box's time.
@@ -179,7 +185,6 @@ impl State {
             }
             Fact::PatchIgnored => {}
         }
-        self.dirty = true;
     }
 
     /// Takes in a whole roster. What was written or read singly since it began to be read stands over its lists.
@@ -314,5 +319,3 @@ pub fn membership(change: &Change, people: crate::report::People, now: Timestamp
     }
 }
 
-/// The reason that a row is adopted for.
-pub const ADOPTED: Reason = Reason::Policy;

@@ -1,0 +1,194 @@
+//! What the gateway answers to the page and to verbs: the one implementation of [`Desk`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::engine::Engine;
+use super::sync;
+use super::wires::who;
+use crate::domain::entitle::entitle;
+use crate::domain::person::{Merged, Person, people};
+use crate::domain::plan::PersonRef;
+use crate::domain::{GroupId, Timestamp, UserId};
+use crate::report::desk::{Access, Answer, Beat, Desk, EventPage, Health, HeldPlan, Reply, Request, View};
+use crate::report::{EventReport, Member, MemberPerson};
+use crate::store::EventQuery;
+
+/// How long a loop may go without a sign of life. The longest wait of any is a tenth of that.
+const ALIVE_WITHIN: Duration = Duration::from_secs(600);
+
+/// The engine behind the counter.
+#[derive(Clone)]
+pub struct Counter(pub Arc<Engine>);
+
+impl Desk for Counter {
+    fn view(&self) -> View {
+        let engine = &self.0;
+        let status = engine.status();
+        let rules = engine.rules();
+        let state = engine.state();
+        let entitled = entitle(&state.snapshot, &rules, status.time);
+        let people = people(&state.snapshot, &entitled);
+        let mut windows: Vec<(&Person, GroupId, &Merged)> = Vec::new();
+        for person in people.values() {
+            for (group, merged) in &person.windows {
+                windows.extend(merged.iter().map(|merged| (person, *group, merged)));
+            }
+        }
+        let shown = |(person, group, merged): &(&Person, GroupId, &Merged)| {
+            let reference = PersonRef {
+                customer: person.customers.first().copied(),
+                user: None,
+                email: None,
+                name: Some(person.name.clone()),
+            };
+            Access {
+                person: MemberPerson::new(&reference, engine.settings.people),
+                group: *group,
+                group_name: state.roster.groups.get(group).map(|group| group.name.clone()),
+                from: merged.window.from(),
+                until: merged.window.until(),
+                reason: merged.reason(status.time),
+            }
+        };
+        let mut open_now: Vec<Access> =
+            windows.iter().filter(|(_, _, merged)| merged.window.contains(status.time)).map(shown).collect();
+        open_now.sort_by_key(|access| (access.until.is_none(), access.until));
+        let mut coming: Vec<Access> =
+            windows.iter().filter(|(_, _, merged)| !merged.window.begun(status.time)).map(shown).collect();
+        coming.sort_by_key(|access| access.from);
+        let events = state.events.iter().rev();
+        let report = |event| EventReport::new(event, customer(&state, event), engine.settings.people);
+        View {
+            site: rules.site.clone(),
+            zone: rules.zone.clone(),
+            alerts: state.alerts.all().iter().filter(|(_, alert)| alert.active).map(|(k, a)| (*k, a.clone())).collect(),
+            held: held(engine, &state),
+            open_now,
+            coming,
+            doors: state.retained.doors.values().cloned().collect(),
+            events: events.map(report).collect(),
+            status,
+        }
+    }
+
+    fn health(&self) -> Health {
+        let engine = &self.0;
+        let now = engine.clock.mono();
+        let beats = engine.beats();
+        let loops = beats
+            .into_iter()
+            .map(|(name, at)| Beat { name: name.to_owned(), alive: now.since(at) < ALIVE_WITHIN })
+            .collect();
+        let state = engine.state();
+        let waiting_for = if !state.read_once {
+            Some("Nexudus has not been read yet".to_owned())
+        } else if state.roster.read_at.is_none() {
+            Some("Kisi has not been read yet".to_owned())
+        } else if state.time.now(now.0).is_none() {
+            Some("Kisi's time is not known".to_owned())
+        } else {
+            None
+        };
+        Health { loops, store_error: state.write_failed.clone(), waiting_for }
+    }
+
+    fn ask(&self, request: Request) -> Answer<'_> {
+        Box::pin(async move { self.answer(request).await })
+    }
+}
+
+impl Counter {
+    async fn answer(&self, request: Request) -> Reply {
+        let engine = &self.0;
+        match request {
+            Request::Status => Reply::value(0, &engine.status()),
+            Request::Plan => {
+                engine.decide(engine.guess());
+                Reply::value(0, &engine.plan_report())
+            }
+            Request::Apply { yes } => self.apply(yes).await,
+            Request::Explain { who: text, at, door } => match who(&text) {
+                Err(wrong) => Reply::error(2, wrong),
+                Ok(who) => match engine.explain(&who, at, door, None) {
+                    Some(told) => Reply::value(0, &told),
+                    None => Reply::error(5, format!("neither Nexudus nor Kisi knows '{text}', as far as was read")),
+                },
+            },
+            Request::Pause => acted(engine.pause(true).await),
+            Request::Resume => acted(engine.pause(false).await),
+            Request::Sync => {
+                engine.look_again();
+                acted(Ok(()))
+            }
+            Request::Approve { plan } => acted(engine.approve(&plan).await),
+            Request::Events { after, since, door, limit } => self.events(after, since, door, limit),
+        }
+    }
+
+    /// One pass, and what came of it.
+    async fn apply(&self, yes: bool) -> Reply {
+        let engine = &self.0;
+        if yes {
+            engine.decide(engine.guess());
+            let held = engine.state().decision.held_id.clone();
+            if let Some(plan) = held
+                && let Err(error) = engine.approve(&plan).await
+            {
+                return Reply::error(1, error);
+            }
+        }
+        match sync::whole_pass(engine).await {
+            Err(error) => Reply::error(1, error),
+            Ok(report) if report.held.is_empty() => Reply::value(0, &report),
+            Ok(report) => Reply::value(4, &report),
+        }
+    }
+
+    fn events(
+        &self,
+        after: Option<u64>,
+        since: Option<Timestamp>,
+        door: Option<crate::domain::LockId>,
+        limit: usize,
+    ) -> Reply {
+        let engine = &self.0;
+        let query = EventQuery { after, since, door, limit };
+        match engine.store.events(&query) {
+            Err(error) => Reply::error(1, error.to_string()),
+            Ok(rows) => {
+                let state = engine.state();
+                let last = rows.last().map(|(number, _)| *number).or(after);
+                let report = |(_, event): &(u64, _)| {
+                    EventReport::new(event, customer(&state, event), engine.settings.people)
+                };
+                Reply::value(0, &EventPage { last, events: rows.iter().map(report).collect() })
+            }
+        }
+    }
+}
+
+fn acted(result: Result<(), String>) -> Reply {
+    match result {
+        Ok(()) => Reply::value(0, &json!({ "ok": true })),
+        Err(error) => Reply::error(1, error),
+    }
+}
+
+fn customer(state: &super::state::State, event: &crate::domain::event::Event) -> Option<crate::domain::CustomerId> {
+    event.actor.and_then(|user: UserId| state.customer_of(user))
+}
+
+fn held(engine: &Engine, state: &super::state::State) -> Option<HeldPlan> {
+    let plan = state.decision.held_id.clone()?;
+    let held = &state.decision.held;
+    let people: std::collections::BTreeSet<_> =
+        held.iter().map(|change| (change.person.user, change.person.email.as_ref())).collect();
+    Some(HeldPlan {
+        plan,
+        people: people.len(),
+        removals: held.iter().map(|change| Member::new(change, engine.settings.people)).collect(),
+    })
+}

@@ -1,0 +1,205 @@
+//! From a configuration and what stands outside (clouds, broker, disk, clock) to an engine, as the store left it.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use chrono::TimeDelta;
+
+use super::alerts::Alerts;
+use super::connection::Link;
+use super::engine::{Cloud, Engine, Parts, Settings};
+use super::state::{Decision, Learnt, State};
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::domain::Timestamp;
+use crate::domain::guard::Memory;
+use crate::domain::time::Time;
+use crate::kisi::{self, KisiClient};
+use crate::net::Http;
+use crate::net::pace::Pace;
+use crate::net::watch::Watched;
+use crate::nexudus::{self, Reader};
+use crate::report::{self, People, Retained};
+use crate::store::{Key, Opened, Opening, Store, StoreError};
+
+/// What an engine needs of the world.
+pub struct Outside {
+    /// Tells the time.
+    pub clock: Clock,
+    /// Reaches Nexudus.
+    pub nexudus: Arc<dyn Http>,
+    /// Reaches Kisi.
+    pub kisi: Arc<dyn Http>,
+    /// The disk, opened.
+    pub store: Store,
+    /// How it was found.
+    pub opened: Opened,
+    /// Which rule the demo breaks on purpose.
+    #[cfg(feature = "demo")]
+    pub sabotage: Option<super::Sabotage>,
+}
+
+/// Why no engine could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address of Nexudus is not the REST API's.
+    #[error(transparent)]
+    Nexudus(#[from] nexudus::client::WrongAddress),
+}
+
+/// Who is told what each call showed, once the engine stands.
+#[derive(Clone, Default)]
+struct Ear(Arc<OnceLock<Weak<Engine>>>);
+
+impl Ear {
+    fn watch(&self, http: Arc<dyn Http>, clock: &Clock, cloud: Cloud) -> Arc<dyn Http> {
+        let ear = self.clone();
+        Arc::new(Watched::new(http, clock.clone(), move |observed| {
+            if let Some(engine) = ear.0.get().and_then(Weak::upgrade) {
+                engine.observe(cloud, &observed);
+            }
+        }))
+    }
+}
+
+/// An engine at rest, with what the store kept.
+pub fn engine(config: &Config, outside: Outside) -> Result<Arc<Engine>, StartError> {
+    let ear = Ear::default();
+    let clock = outside.clock.clone();
+    let nexudus_http = ear.watch(outside.nexudus, &clock, Cloud::Nexudus);
+    let kisi_http = ear.watch(outside.kisi, &clock, Cloud::Kisi);
+    let rules = config.rules();
+    #[cfg(feature = "demo")]
+    let rules = super::sabotage::bend(rules, outside.sabotage);
+    let nexudus = Reader::new(nexudus_http, clock.clone(), nexudus_settings(config), &rules)?;
+    let pace = Pace::new(clock.clone(), config.kisi.requests_per_second);
+    let kisi = KisiClient::new(kisi_http, clock.clone(), pace, kisi_settings(config));
+    let state = restore(&outside.store, &outside.opened, config, &clock)?;
+    let settings = Settings {
+        write: config.access.write,
+        people: people(config.mqtt.people),
+        alert_after: config.alert.after,
+        events: config.kisi.events,
+        hardware: config.kisi.state,
+        roster: config.kisi.roster,
+        keep_events: config.store.keep_events,
+        #[cfg(feature = "demo")]
+        sabotage: outside.sabotage,
+    };
+    let parts = Parts { state, rules, settings, clock, store: outside.store, nexudus, kisi };
+    let engine = Arc::new(Engine::new(parts));
+    let _ = ear.0.set(Arc::downgrade(&engine));
+    engine.count_outbox();
+    Ok(engine)
+}
+
+fn nexudus_settings(config: &Config) -> nexudus::client::Settings {
+    nexudus::client::Settings {
+        url: config.nexudus.url.clone(),
+        username: config.nexudus.username.clone(),
+        password: config.nexudus.password.clone(),
+        client_id: format!("gatehouse-{}", config.site.id),
+        requests_per_hour: config.nexudus.requests_per_hour,
+    }
+}
+
+fn kisi_settings(config: &Config) -> kisi::client::Settings {
+    kisi::client::Settings {
+        url: config.kisi.url.clone(),
+        api_key: config.kisi.api_key.clone(),
+        place: config.kisi.place,
+    }
+}
+
+/// `mqtt.people` as reports know it.
+pub fn people(people: config::People) -> People {
+    match people {
+        config::People::None => People::None,
+        config::People::Id => People::Id,
+        config::People::Name => People::Name,
+    }
+}
+
+fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Result<State, StoreError> {
+    let trusted: Option<Timestamp> = store.value(Key::TrustedTime)?;
+    let time = Time::starting(trusted);
+    let now = time.guess(clock.mono().0, clock.wall());
+    let ledger = store.load_ledger()?;
+    let next_intent = ledger.intents.keys().next_back().copied().unwrap_or(0);
+    let learnt: Learnt = store.value(Key::Form)?.unwrap_or_default();
+    Ok(State {
+        snapshot: store.load_snapshot()?,
+        roster: store.load_roster()?,
+        ledger,
+        time,
+        guard: store.value::<Memory>(Key::Guard)?.unwrap_or_default(),
+        own_user: None,
+        paused: store.value(Key::Paused)?.unwrap_or(false),
+        alerts: Alerts::new(now),
+        nexudus: Link::new(now),
+        kisi: Link::new(now),
+        broker: Link::new(now),
+        retained: Retained::default(),
+        decision: Decision::default(),
+        pace: report::Pace {
+            changes_s: config.nexudus.changes.as_secs(),
+            refresh_s: config.nexudus.refresh.as_secs(),
+        },
+        aside: Default::default(),
+        doubted: Default::default(),
+        cancelled: Default::default(),
+        parked: Vec::new(),
+        removed_by_others: Vec::new(),
+        since_roster: Vec::new(),
+        events: recent(store)?,
+        outbox: 0,
+        last_sync: None,
+        read_once: false,
+        next_intent,
+        looked_up: Default::default(),
+        old_form: learnt.old_form,
+        dirty: true,
+        store_notes: store_notes(opened),
+        write_failed: None,
+        refusals: Default::default(),
+        certificate_time: None,
+        link_notes: Default::default(),
+    })
+}
+
+fn recent(store: &Store) -> Result<std::collections::VecDeque<crate::domain::event::Event>, StoreError> {
+    let query = crate::store::EventQuery { after: None, since: None, door: None, limit: super::state::EVENTS_SHOWN };
+    Ok(store.events(&query)?.into_iter().map(|(_, event)| event).collect())
+}
+
+fn store_notes(opened: &Opened) -> Vec<String> {
+    let mut notes = Vec::new();
+    let files = [
+        ("the cache", &opened.cache, "it is read anew from the clouds; the first removals wait for two readings"),
+        (
+            "the ledger",
+            &opened.ledger,
+            "which assignments are ours is no longer known: those that our key made are candidates until 'gatehouse \
+             adopt'; events that had not been published are read again from Kisi",
+        ),
+    ];
+    for (name, opening, what) in files {
+        if let Opening::SetAside { to, why } = opening {
+            let place = to.as_ref().map(|to| format!(" as {}", to.display())).unwrap_or_default();
+            notes.push(format!("{name} was damaged ({why}) and is set aside{place}; {what}"));
+        }
+    }
+    if opened.ledger_lost() && matches!(opened.ledger, Opening::Fresh) {
+        notes.push("the ledger is gone though the cache is there: which assignments are ours is not known".to_owned());
+    }
+    notes.extend(opened.aside.iter().map(|row| format!("a row of the store could not be read: {row:?}")));
+    notes
+}
+
+/// How long events and their names are kept.
+pub fn prune_before(now: Timestamp, keep_events: std::time::Duration) -> (Timestamp, Timestamp) {
+    let keep = TimeDelta::from_std(keep_events).unwrap_or(TimeDelta::days(30));
+    (now - keep, now - TimeDelta::hours(72))
+}

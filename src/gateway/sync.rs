@@ -1,0 +1,473 @@
+//! Decides, and carries out: closes and opens at the second, the most urgent first (rules 3 and 6).
+//!
+//! Level by level: every wake says only 'look again'. A pass decides over the whole by what is known now and carries
+//! out change by change; where something new is learnt on the way, it decides anew before the next one. Each change
+//! is in the ledger before the call, and its outcome after it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::connection::Fault;
+use super::engine::{Cloud, Engine};
+use super::state::{Decision, membership};
+use crate::clock::Mono;
+use crate::domain::guard::loses;
+use crate::domain::ledger::{Fact, Intent};
+use crate::domain::plan::{Action, Change};
+use crate::domain::reconcile::Known;
+use crate::domain::{NewUsers, Timestamp};
+use crate::kisi::write::{Ctx, Done, Failure, Outcome};
+use crate::net::backoff::doubled;
+use crate::report::LastSync;
+use crate::report::plan::PlanReport;
+use crate::store::{Batch, Key};
+
+/// The longest the loop waits without looking again.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// A pause after a failure, and the longest.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// How long a change that Kisi refused for itself alone is set aside, and the longest.
+const PARK: Duration = Duration::from_secs(30);
+const PARK_MAX: Duration = Duration::from_secs(3600);
+/// How many changes one pass may carry out before it tells how it went.
+const PASS_MAX: usize = 1_000;
+
+/// How a pass ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Decide anew at once: something was learnt on the way.
+    Again,
+    /// All is done that can be, or nothing may be written: wait for the clock or a wake.
+    Wait,
+    /// Kisi does not answer: wait a while.
+    Pause,
+}
+
+/// Keeps Kisi as it should be, until `stop`.
+pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
+    let mut failures = 0;
+    loop {
+        engine.beat("sync");
+        let mut tally = Tally::new(engine.clock.mono());
+        let next = pass(&engine, &mut tally).await;
+        tally.note(&engine);
+        let wait = match next {
+            Next::Again => continue,
+            Next::Wait => {
+                failures = 0;
+                until_due(&engine)
+            }
+            Next::Pause => {
+                failures += 1;
+                doubled(PAUSE, PAUSE_MAX, failures)
+            }
+        };
+        engine.tell(false);
+        // A pause is not cut short by a wake: what is wrong is on Kisi's side.
+        let paused = next == Next::Pause;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = engine.clock.sleep(wait) => {}
+            () = engine.sync.notified(), if !paused => {}
+        }
+    }
+}
+
+/// One pass for a verb: until nothing is left that may be done. What was done, and what is held.
+pub async fn whole_pass(engine: &Engine) -> Result<PlanReport, String> {
+    let mut tally = Tally::new(engine.clock.mono());
+    loop {
+        match pass(engine, &mut tally).await {
+            Next::Again => {}
+            Next::Wait => break,
+            Next::Pause => {
+                let error = engine.state().kisi.error().unwrap_or_else(|| "no answer".to_owned());
+                return Err(format!("Kisi: {error}; {} changes were made before", tally.done.len()));
+            }
+        }
+    }
+    tally.note(engine);
+    let rest = engine.plan_report();
+    let held = engine.state().decision.held.clone();
+    Ok(PlanReport::new(rest.id, &tally.done, &held, rest.remarks))
+}
+
+/// How long until the clock alone changes something, or what is set aside may be tried again.
+fn until_due(engine: &Engine) -> Duration {
+    let mono = engine.clock.mono();
+    let state = engine.state();
+    let now = state.time.now(mono.0);
+    let due = now.zip(state.decision.plan.next_at).map(|(now, next)| (next - now).to_std().unwrap_or_default());
+    let parked = state.parked.iter().map(|parked| parked.until.since(mono)).min();
+    [due, parked].into_iter().flatten().min().unwrap_or(LONGEST_WAIT).clamp(Duration::from_millis(10), LONGEST_WAIT)
+}
+
+async fn pass(engine: &Engine, tally: &mut Tally) -> Next {
+    {
+        let state = engine.state();
+        if !state.read_once || state.roster.read_at.is_none() || state.own_user.is_none() {
+            return Next::Wait;
+        }
+    }
+    let Some(now) = engine.trusted_now() else {
+        engine.decide(engine.guess());
+        return Next::Wait;
+    };
+    if may_write(engine) {
+        match settle_open_intents(engine, now).await {
+            Next::Wait => {}
+            other => return other,
+        }
+    }
+    let before = engine.state().guard.clone();
+    let decision = engine.decide(now);
+    if keep(engine, &decision, &before).await.is_err() {
+        return Next::Pause;
+    }
+    if !may_write(engine) {
+        return Next::Wait;
+    }
+    carry_out_all(engine, &decision, tally).await
+}
+
+fn may_write(engine: &Engine) -> bool {
+    engine.settings.write && !engine.state().paused && !engine.kisi.is_refused()
+}
+
+/// Keeps what the decision noted: of users, and of the guard where somebody must find it again.
+async fn keep(
+    engine: &Engine,
+    decision: &Decision,
+    before: &crate::domain::guard::Memory,
+) -> Result<(), crate::store::StoreError> {
+    let mut batch = Batch::new();
+    {
+        let mut state = engine.state();
+        for account in &decision.plan.accounts {
+            state.note(account.clone(), &mut batch);
+        }
+        let guard = &state.guard;
+        if (&guard.held, &guard.lists, &guard.approved) != (&before.held, &before.lists, &before.approved) {
+            batch.value(Key::Guard, guard);
+        } else if guard != before {
+            batch.value_along(Key::Guard, guard);
+        }
+    }
+    engine.commit(batch).await
+}
+
+async fn carry_out_all(engine: &Engine, decision: &Decision, tally: &mut Tally) -> Next {
+    let mut made = 0;
+    for change in &decision.go {
+        if engine.state().dirty || made >= PASS_MAX {
+            return Next::Again;
+        }
+        // The guard's and the clock's word on this change is as old as the decision: past the next moment at which the
+        // clock changes the plan, it is asked anew.
+        match (engine.trusted_now(), decision.plan.next_at) {
+            (None, _) => return Next::Wait,
+            (Some(now), Some(next)) if next <= now => return Next::Again,
+            _ => {}
+        }
+        if !may_write(engine) {
+            return Next::Wait;
+        }
+        let waits_for_user = matches!(change.action, Action::Added { .. }) && change.person.user.is_none();
+        let mono = engine.clock.mono();
+        if waits_for_user || engine.state().parked(change).is_some_and(|parked| parked.until > mono) {
+            continue;
+        }
+        made += 1;
+        match carry_out(engine, change, tally).await {
+            Step::Done => {}
+            Step::Again => return Next::Again,
+            Step::Pause => return Next::Pause,
+        }
+    }
+    Next::Wait
+}
+
+/// How one change went.
+enum Step {
+    /// On to the next: it was made, or is set aside.
+    Done,
+    /// Decide anew.
+    Again,
+    /// Kisi does not answer, or the store can't be written.
+    Pause,
+}
+
+async fn carry_out(engine: &Engine, change: &Change, tally: &mut Tally) -> Step {
+    if let Action::Adopted { row: Some(row), .. } = &change.action {
+        return match adopt(engine, change, *row).await {
+            true => Step::Done,
+            false => Step::Pause,
+        };
+    }
+    let Some(now) = engine.trusted_now() else { return Step::Pause };
+    let (intent, ctx, loss) = prepare(engine, change, now);
+    let mut batch = Batch::new();
+    batch.intend(&intent);
+    if engine.commit(batch).await.is_err() {
+        engine.state().ledger.intents.remove(&intent.id);
+        return Step::Pause;
+    }
+    let outcome = engine.kisi.carry_out(change, &ctx).await;
+    conclude(engine, &intent, outcome, loss, tally).await
+}
+
+/// The intent to be written ahead, what the call needs to know, and whether somebody loses a group by it.
+fn prepare(engine: &Engine, change: &Change, now: Timestamp) -> (Intent, Ctx, bool) {
+    let rules = engine.rules();
+    let mut state = engine.state();
+    let known = Known {
+        snapshot: &state.snapshot,
+        roster: &state.roster,
+        ledger: &state.ledger,
+        rules: &rules,
+        own_user: state.own_user,
+        now,
+    };
+    let loss = loses(&known, change);
+    let row = match &change.action {
+        Action::Moved { row, .. } | Action::Removed { row, .. } => Some(*row),
+        _ => None,
+    };
+    let replacing = state.ledger.patch_ignored && matches!(change.action, Action::Moved { .. });
+    state.next_intent += 1;
+    let intent = Intent { id: state.next_intent, change: change.clone(), at: now, replacing };
+    state.ledger.intents.insert(intent.id, intent.clone());
+    (intent, context(engine, &state, row, now), loss)
+}
+
+fn context(
+    engine: &Engine,
+    state: &super::state::State,
+    row: Option<crate::domain::AssignmentId>,
+    now: Timestamp,
+) -> Ctx {
+    let rules = engine.rules();
+    Ctx {
+        own_user: state.own_user,
+        owned: row.and_then(|row| state.ledger.owned.get(&row)).cloned(),
+        owned_rows: state.ledger.owned.keys().copied().collect(),
+        site: rules.site.clone(),
+        invite: rules.new_users == NewUsers::Regular,
+        patch_ignored: state.ledger.patch_ignored,
+        old_form: state.old_form,
+        now,
+    }
+}
+
+/// Takes in what came of a change: facts first, in one write with the end of the intent.
+async fn conclude(engine: &Engine, intent: &Intent, outcome: Outcome, loss: bool, tally: &mut Tally) -> Step {
+    let now = engine.guess();
+    let change = &intent.change;
+    let mut batch = Batch::new();
+    let open = matches!(outcome.result, Err(Failure::Unknown(_)));
+    let mends = matches!(outcome.result, Err(Failure::Replacing(_)));
+    {
+        let rules = engine.rules();
+        let mut state = engine.state();
+        for fact in &outcome.facts {
+            state.learn(fact, &rules.site, now, &mut batch);
+        }
+        if !open && !mends {
+            state.ledger.intents.remove(&intent.id);
+            batch.settle(intent.id);
+            if outcome.result.is_ok() {
+                settle_mended(&mut state, change, &mut batch);
+            }
+        }
+        if outcome.result.is_ok() {
+            state.guard.made(change, loss, now);
+            batch.value_along(Key::Guard, &state.guard);
+        }
+        if let Ok(Done::OldForm) = outcome.result {
+            state.old_form = true;
+            batch.value(Key::Form, &super::state::Learnt { old_form: true });
+        }
+    }
+    if engine.commit(batch).await.is_err() {
+        // What was learnt stays in memory; the ledger still holds the intent, and the next start looks it up.
+        return Step::Pause;
+    }
+    match outcome.result {
+        Ok(Done::Nothing) => Step::Again,
+        Ok(_) => {
+            tally.made(engine, change, now);
+            engine.succeeded(Cloud::Kisi, "writes");
+            match change.action {
+                Action::Invited => Step::Again,
+                _ => Step::Done,
+            }
+        }
+        Err(failure) => failed(engine, change, failure),
+    }
+}
+
+/// A row that was to be made anew is there: the intents that waited for it have ended.
+fn settle_mended(state: &mut super::state::State, change: &Change, batch: &mut Batch) {
+    let same = |intent: &&Intent| {
+        intent.replacing && intent.change.person.user == change.person.user && intent.change.group() == change.group()
+    };
+    let mended: Vec<u64> = state.ledger.intents.values().filter(same).map(|intent| intent.id).collect();
+    for id in mended {
+        state.ledger.intents.remove(&id);
+        batch.settle(id);
+    }
+}
+
+fn failed(engine: &Engine, change: &Change, failure: Failure) -> Step {
+    let why = failure.to_string();
+    tracing::warn!(change = change.word(), group = ?change.group(), user = ?change.person.user, why, "not done");
+    let fault = match &failure {
+        Failure::Passing { no_answer: true, .. } | Failure::Unknown(_) | Failure::Replacing(_) => Some(Fault::Silent),
+        Failure::Passing { .. } => Some(Fault::Poor),
+        Failure::Refused(_) => Some(Fault::Refused),
+        _ => None,
+    };
+    if let Some(fault) = fault {
+        engine.failed(Cloud::Kisi, "writes", fault, why.clone());
+    }
+    match failure {
+        Failure::Passing { no_answer: true, .. } | Failure::Unknown(_) | Failure::Replacing(_) => Step::Pause,
+        Failure::Refused(_) => Step::Pause,
+        // These have told something new: the next decision is another one.
+        Failure::PatchIgnored => Step::Again,
+        _ => {
+            let mono = engine.clock.mono();
+            let mut state = engine.state();
+            let tries = state.parked(change).map_or(0, |parked| parked.tries);
+            let until = mono.plus(doubled(PARK, PARK_MAX, tries + 1));
+            state.park(change, why, until);
+            drop(state);
+            engine.told.notify_one();
+            Step::Again
+        }
+    }
+}
+
+/// Makes a row of our key ours in the ledger; Kisi is not written.
+async fn adopt(engine: &Engine, change: &Change, row: crate::domain::AssignmentId) -> bool {
+    let now = engine.guess();
+    let mut batch = Batch::new();
+    {
+        let rules = engine.rules();
+        let mut state = engine.state();
+        let Some(row) = state.roster.assignments.get(&row).cloned() else { return true };
+        let fact = Fact::RowWritten { row, reason: change.reason, customer: change.person.customer };
+        state.learn(&fact, &rules.site, now, &mut batch);
+        state.dirty = true;
+    }
+    let kept = engine.commit(batch).await.is_ok();
+    if kept {
+        engine.memberships.push(membership(change, engine.settings.people, now));
+    }
+    kept
+}
+
+/// Looks up in Kisi what an earlier call may have done, before anything else is decided.
+async fn settle_open_intents(engine: &Engine, now: Timestamp) -> Next {
+    let open: Vec<Intent> = engine.state().ledger.intents.values().cloned().collect();
+    for intent in open {
+        let ctx = {
+            let state = engine.state();
+            let row = match &intent.change.action {
+                Action::Moved { row, .. } | Action::Removed { row, .. } => Some(*row),
+                _ => None,
+            };
+            context(engine, &state, row, now)
+        };
+        if intent.replacing && engine.state().looked_up.contains(&intent.id) {
+            continue;
+        }
+        let outcome = engine.kisi.recover(&intent, &ctx).await;
+        let mut batch = Batch::new();
+        let silent = match &outcome.result {
+            Ok(_) => None,
+            Err(failure) => Some(failure.to_string()),
+        };
+        {
+            let rules = engine.rules();
+            let mut state = engine.state();
+            for fact in &outcome.facts {
+                state.learn(fact, &rules.site, intent.at, &mut batch);
+            }
+            if silent.is_none() {
+                let group = intent.change.group();
+                let row_back = intent.change.person.user.zip(group).is_some_and(|(user, group)| {
+                    state.roster.slot(user, group).is_some()
+                });
+                // A row that was taken away to be made anew goes before all else until it is back.
+                if intent.replacing && !row_back && intent.change.window().is_some() {
+                    state.looked_up.insert(intent.id);
+                } else {
+                    state.ledger.intents.remove(&intent.id);
+                    batch.settle(intent.id);
+                }
+            }
+            state.dirty = true;
+        }
+        if engine.commit(batch).await.is_err() {
+            return Next::Pause;
+        }
+        if let Some(why) = silent {
+            engine.failed(Cloud::Kisi, "writes", Fault::Silent, why);
+            return Next::Pause;
+        }
+    }
+    Next::Wait
+}
+
+/// What a pass has done.
+struct Tally {
+    began: Mono,
+    done: Vec<Change>,
+    counts: BTreeMap<&'static str, usize>,
+}
+
+impl Tally {
+    fn new(began: Mono) -> Tally {
+        Tally { began, done: Vec::new(), counts: BTreeMap::new() }
+    }
+
+    fn made(&mut self, engine: &Engine, change: &Change, now: Timestamp) {
+        tracing::info!(
+            change = change.word(),
+            group = ?change.group().map(|group| group.0),
+            user = ?change.person.user.map(|user| user.0),
+            customer = ?change.person.customer.map(|customer| customer.0),
+            reason = %change.reason,
+            "done"
+        );
+        engine.memberships.push(membership(change, engine.settings.people, now));
+        *self.counts.entry(change.word()).or_default() += 1;
+        self.done.push(change.clone());
+    }
+
+    /// Notes it as the last pass that did something.
+    fn note(&self, engine: &Engine) {
+        if self.done.is_empty() {
+            return;
+        }
+        let of = |word| self.counts.get(word).copied().unwrap_or_default();
+        let took = engine.clock.mono().since(self.began);
+        let last = LastSync {
+            at: engine.guess(),
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            added: of("added"),
+            moved: of("moved"),
+            removed: of("removed"),
+            suspended: of("suspended"),
+            restored: of("restored"),
+            deleted: of("deleted"),
+        };
+        engine.state().last_sync = Some(last);
+        engine.told.notify_one();
+    }
+}
