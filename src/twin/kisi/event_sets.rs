@@ -86,16 +86,20 @@ impl KisiTwin {
         {
             self.event_sets.pop_first();
         }
-        self.one_event_set(request, id, now)
+        self.show_event_set(request, id)
     }
 
     pub(super) fn one_event_set(&mut self, request: &Request, id: Id, now: Moment) -> Reply {
-        let limits = Limits { default: 50, max: self.switches.event_page_max.max(1) };
-        let limit = limits.limit(request, self.switches.limit_above_max)?;
         let set = self.event_sets.get_mut(&id).filter(|set| now - set.created_at <= KEPT);
         let set = set.ok_or_else(|| Refused::not_found("event set"))?;
         set.polls_left = set.polls_left.saturating_sub(1);
-        let set = &self.event_sets[&id];
+        self.show_event_set(request, id)
+    }
+
+    fn show_event_set(&self, request: &Request, id: Id) -> Reply {
+        let limits = Limits { default: 50, max: self.switches.event_page_max.max(1) };
+        let limit = limits.limit(request, self.switches.limit_above_max)?;
+        let set = self.event_sets.get(&id).ok_or_else(|| Refused::not_found("event set"))?;
         let offset = match request.param("cursor") {
             None => 0,
             Some(cursor) => cursor
