@@ -14,11 +14,9 @@ use super::users::flag;
 use crate::twin::http::Request;
 
 /// Every role, and what it applies to.
-pub(super) const ROLES: [(&str, &str); 7] = [
+pub(super) const ROLES: [(&str, &str); 5] = [
     ("group_basic", "Group"),
     ("group_manager", "Group"),
-    ("place_basic", "Place"),
-    ("place_administrator", "Place"),
     ("place_owner", "Place"),
     ("organization_administrator", "Organization"),
     ("organization_owner", "Organization"),
@@ -72,14 +70,16 @@ impl KisiTwin {
                 && query.as_ref().is_none_or(|query| self.holder_matches(row.assignee, query))
         };
         // The narrowest index first; the filters above decide.
-        let mut rows: Vec<&Row> = match (holder, group) {
-            ((Some("User"), Some(id)), _) => self.assignments.of(Assignee::User(id)).filter(wanted).collect(),
-            (_, Some(id)) => self.assignments.within(Scope::Group(id)).filter(wanted).collect(),
-            _ => match target {
-                (Some("Group"), Some(id)) => self.assignments.within(Scope::Group(id)).filter(wanted).collect(),
-                _ => self.assignments.iter().filter(wanted).collect(),
-            },
+        let held_by = if holder.0 == Some("User") { holder.1 } else { None };
+        let within = group.or(if target.0 == Some("Group") { target.1 } else { None });
+        let mut rows: Vec<&Row> = match (held_by, user, within) {
+            (Some(id), _, _) => self.assignments.of(Assignee::User(id)).collect(),
+            (None, Some(id), _) => self.rows_of(id).collect(),
+            (None, None, Some(id)) => self.assignments.within(Scope::Group(id)).collect(),
+            (None, None, None) => self.assignments.iter().collect(),
         };
+        rows.retain(wanted);
+        rows.sort_by_key(|row| row.assignment.id);
         if self.switches.newest_first {
             rows.reverse();
         }

@@ -9,6 +9,7 @@ use super::KisiTwin;
 use super::events::{Happening, millis};
 use super::records::{Assignee, Assignment, Id, Lock, Moment, Scope};
 use super::reply::Refused;
+use super::rows::Row;
 use super::switches::{CacheSync, DeniedAs, OfflineEvents};
 
 /// How many rights a place's readers hold; the one learnt first goes first.
@@ -153,7 +154,7 @@ impl KisiTwin {
             return Err("fcd8ff");
         }
         let mut why_not = "fcd8ef";
-        for row in self.rights_of(user).filter(|row| self.opens(row, lock)) {
+        for row in self.rows_of(user).map(|row| &row.assignment).filter(|row| self.opens(row, lock)) {
             if row.valid_from.is_some_and(|from| now < from) {
                 why_not = "f358de";
             } else if row.valid_until.is_none_or(|until| self.before(now, until)) {
@@ -166,10 +167,10 @@ impl KisiTwin {
     }
 
     /// The role assignments of a user and of its teams.
-    fn rights_of(&self, user: Id) -> impl Iterator<Item = &Assignment> {
+    pub(super) fn rows_of(&self, user: Id) -> impl Iterator<Item = &Row> {
         let teams = self.teams.values().filter(move |team| team.members.contains(&user));
         let through_teams = teams.flat_map(|team| self.assignments.of(Assignee::Team(team.id)));
-        self.assignments.of(Assignee::User(user)).chain(through_teams).map(|row| &row.assignment)
+        self.assignments.of(Assignee::User(user)).chain(through_teams)
     }
 
     fn opens(&self, row: &Assignment, lock: Id) -> bool {

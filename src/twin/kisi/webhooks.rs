@@ -1,8 +1,8 @@
 //! Event webhooks: a hint that may come twice, late, wrong or never (Kisi API notes, 4.2).
 //!
-//! A core opens no connection: it holds what is to be posted until its carrier takes it, and is told what was answered.
+//! A core opens no connection: it holds what is to be posted until [`super::post_webhooks`] or a test takes it,
+//! and is told what was answered.
 
-use bytes::Bytes;
 use ring::hmac;
 use serde::Serialize;
 use serde_json::json;
@@ -58,11 +58,6 @@ impl Delivery {
         let body = payload.to_string();
         let signature = signed(&integration.signature_key, &body, twin.switches.webhook_signature);
         Delivery { integration: integration.id, url: integration.url.clone(), signature, body, due }
-    }
-
-    /// The body's bytes.
-    pub fn bytes(&self) -> Bytes {
-        Bytes::copy_from_slice(self.body.as_bytes())
     }
 }
 

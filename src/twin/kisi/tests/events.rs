@@ -134,11 +134,11 @@ fn a_webhook_can_lie_come_twice_or_never_and_a_failing_receiver_is_cut_off() {
     };
     let signature = sent[0].signature.clone().unwrap();
     assert!(signature.starts_with("sha256="));
-    assert!(ring::hmac::verify(&key, &sent[0].bytes(), &digits(&signature)).is_ok());
+    assert!(ring::hmac::verify(&key, sent[0].body.as_bytes(), &digits(&signature)).is_ok());
     let bare = fire(&mut bench, |s| s.webhook_signature = Signature::Bare);
-    assert!(ring::hmac::verify(&key, &bare[0].bytes(), &digits(bare[0].signature.as_ref().unwrap())).is_ok());
+    assert!(ring::hmac::verify(&key, bare[0].body.as_bytes(), &digits(bare[0].signature.as_ref().unwrap())).is_ok());
     let wrong = fire(&mut bench, |s| s.webhook_signature = Signature::Wrong);
-    assert!(ring::hmac::verify(&key, &wrong[0].bytes(), &digits(wrong[0].signature.as_ref().unwrap())).is_err());
+    assert!(ring::hmac::verify(&key, wrong[0].body.as_bytes(), &digits(wrong[0].signature.as_ref().unwrap())).is_err());
     assert_eq!(fire(&mut bench, |s| s.webhook_copies = 2).len(), 2);
     let old = fire(&mut bench, |s| s.webhook_old_payload = true);
     assert!(!old[0].body.contains("uuid") && old[0].body.contains("+00:00"));
@@ -151,4 +151,41 @@ fn a_webhook_can_lie_come_twice_or_never_and_a_failing_receiver_is_cut_off() {
     let shown = bench.get("/integrations").body;
     assert!(shown[0]["disabled_due_to_error"] == true && shown[0]["disabled_due_to_error_at"].is_string());
     assert!(fire(&mut bench, |s| s.webhook_copies = 1).is_empty());
+}
+
+#[tokio::test]
+async fn a_webhook_is_posted_with_its_signature_and_the_answer_is_noted() {
+    use std::sync::{Arc, Mutex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut bench = Bench::new();
+    let url = format!("http://{}/hooks/kisi", listener.local_addr().unwrap());
+    let told = vec!["lock.unlock".to_owned()];
+    bench.twin.add_integration(Integration { url, enabled_events: told, ..Integration::default() });
+    for _ in 0..20 {
+        bench.twin.tap(bench.member, bench.lock, bench.now);
+    }
+    let clock = crate::clock::Clock::starting_at(noon() + TimeDelta::hours(1), 1.0);
+    let twin = Arc::new(Mutex::new(bench.twin));
+    let posting = tokio::spawn(post_webhooks(Arc::clone(&twin), clock.clone(), Duration::from_millis(1)));
+    for _ in 0..20 {
+        let (mut socket, _) = clock.timeout(Duration::from_secs(10), listener.accept()).await.unwrap().unwrap();
+        let mut got = String::new();
+        while !got.ends_with('}') {
+            let mut piece = [0; 4096];
+            let more = socket.read(&mut piece).await.unwrap();
+            got.push_str(std::str::from_utf8(&piece[..more]).unwrap());
+        }
+        assert!(got.starts_with("POST /hooks/kisi HTTP/1.1\r\n") && got.contains("x-signature: sha256="), "{got}");
+        socket.write_all(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    }
+    let disabled = || twin.lock().unwrap().integrations.values().any(|i| i.disabled_due_to_error_at.is_some());
+    let waited = async {
+        while !disabled() {
+            clock.sleep(Duration::from_millis(5)).await;
+        }
+    };
+    clock.timeout(Duration::from_secs(10), waited).await.expect("twenty refusals disable it");
+    posting.abort();
 }
