@@ -56,9 +56,9 @@ fn installed() -> Result<PathBuf, String> {
     }
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kisi-client");
     let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kisi-client-8.0.0");
-    std::fs::create_dir_all(&to).unwrap();
+    std::fs::create_dir_all(&to).map_err(|why| format!("{}: {why}", to.display()))?;
     for file in ["package.json", "package-lock.json", "check.mjs"] {
-        std::fs::copy(from.join(file), to.join(file)).unwrap();
+        std::fs::copy(from.join(file), to.join(file)).map_err(|why| format!("{file}: {why}"))?;
     }
     if !to.join("node_modules/.package-lock.json").exists() {
         let mut npm = Command::new("npm");

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `GET state` | every record |
 //! | `GET history/<part>` | `assignments`, `access`, `notices`, `requests`, `events` |
-//! | `POST <kind>` | adds a record, gives `{"id"}`: `places`, `users`, `teams`, `groups`, `group_locks`, `locks`, `controllers`, `readers`, `integrations`, `assignments` |
+//! | `POST <kind>` | adds a record, gives `{"id"}` |
 //! | `PATCH <kind>/<id>` | changes keys of a record |
 //! | `DELETE users/<id>`, `DELETE assignments/<id>` | removes it by hand; `?by=<user>` |
 //! | `PUT keys/<secret>` | adds or turns a key: `{"user", "refused", "writes_refused"}` |
@@ -13,6 +13,9 @@
 //! | `PUT internet` | `{"place", "up"}` |
 //! | `POST deliveries` | takes the webhooks that are due |
 //! | `faults`, `switches` | as for both twins |
+//!
+//! The kinds are `places`, `users`, `teams`, `groups`, `group_locks`, `locks`, `controllers`, `readers`, `integrations`
+//! and `assignments`; their keys are those of the records in [`super`].
 
 use serde::Deserialize;
 use serde::Serialize;

@@ -1,7 +1,5 @@
 //! Kisi's record of events: how one comes to be, and how it is shown (Kisi API notes, 4.1).
 
-use std::collections::BTreeMap;
-
 use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -196,8 +194,7 @@ impl KisiTwin {
             "created_at": self.stamp(event.created_at), "message": message(event), "success": event.success,
             "code": error.map_or("ffffff", |e| e.0.as_str()), "sequence": format!("{:x}", event.sequence),
             "organization_id": self.organization.id, "place_id": event.place,
-            "error_code": error.map(|e| &e.0), "error_message": error.map(|e| &e.1), "details": BTreeMap::<u8, u8>::new(),
-            "via": BTreeMap::<u8, u8>::new(),
+            "error_code": error.map(|e| &e.0), "error_message": error.map(|e| &e.1), "details": {}, "via": {},
         })
     }
 }

@@ -1,8 +1,8 @@
 //! The Kisi twin: users, groups, role assignments, doors and events of one organization, as its API shows them.
 //!
-//! Built from the Kisi API notes alone, and checked by Kisi's own client. Where nobody outside knows what the real one
-//! does, a [`Switches`] entry lets it do either. It reads no clock: windows are judged by the `now` that comes with each
-//! request or tap, never by anything a caller says.
+//! Built from the Kisi API notes alone, and checked by Kisi's own client. Where nobody outside knows what the real
+//! one does, a [`Switches`] entry lets it do either. It reads no clock: windows are judged by the `now` that comes
+//! with each request or tap, never by anything a caller says.
 
 mod assignments;
 mod control;
