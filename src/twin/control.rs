@@ -68,7 +68,8 @@ pub fn switches<T: Serialize + DeserializeOwned>(request: &Request, switches: &m
     Some(answer.unwrap_or_else(|refused| refused))
 }
 
-fn merged<T: Serialize + DeserializeOwned>(
+/// `old` with the keys of `change` in place of its own; an unknown key or a wrong type refuses all.
+pub fn merged<T: Serialize + DeserializeOwned>(
     old: &T,
     change: serde_json::Map<String, serde_json::Value>,
 ) -> Result<T, String> {

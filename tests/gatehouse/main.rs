@@ -1,6 +1,8 @@
-//! All integration tests in one binary: by rule, by promise, and with real processes.
+//! All integration tests in one binary: by rule, by promise, with real processes, and by somebody else's programs.
 
 mod guard;
+#[cfg(feature = "demo")]
+mod kisi_client;
 mod mosquitto;
 mod mqtt;
 mod plans;
