@@ -24,5 +24,6 @@ pub mod config;
 pub mod domain;
 pub mod net;
 pub mod report;
+pub mod store;
 #[cfg(feature = "demo")]
 pub mod twin;
