@@ -31,11 +31,11 @@ pub(super) enum Identity {
     Foreign(String),
 }
 
+/// A table as it is read.
+pub(super) type Rows = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+
 /// A table for reading; `None`: nothing was ever put in it.
-pub(super) fn table(
-    txn: &ReadTransaction,
-    table: Table,
-) -> Result<Option<redb::ReadOnlyTable<&'static [u8], &'static [u8]>>, redb::Error> {
+pub(super) fn table(txn: &ReadTransaction, table: Table) -> Result<Option<Rows>, redb::Error> {
     match txn.open_table(table.rows()) {
         Ok(rows) => Ok(Some(rows)),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
