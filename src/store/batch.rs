@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::StoreError;
@@ -13,6 +14,10 @@ use crate::domain::ledger::{Account, Intent, Owned};
 use crate::domain::roster::Roster;
 use crate::domain::snapshot::{Absorbed, Entity, Record, Shelf};
 use crate::domain::{AssignmentId, Timestamp, UserId};
+
+/// For how long after the first complete reading of a list each later one is written at once: removals wait for two
+/// that are `refresh` apart (rules 6), and a restart must not make them wait again while Nexudus is away.
+const PROBATION: TimeDelta = TimeDelta::hours(1);
 
 /// One step of a batch, in bytes.
 #[derive(Clone, Debug)]
@@ -59,8 +64,8 @@ impl Batch {
         self.cache.is_empty() && self.ledger.is_empty() && self.refused.is_none()
     }
 
-    /// What a reading changed in a list of Nexudus: changed records are put, gone ones go. When the list was last
-    /// read whole goes along with the next change: an older time only makes the next removal wait longer.
+    /// What a reading changed in a list of Nexudus: changed records are put, gone ones go. Once the list has been read
+    /// whole for an hour, the time of the last such reading goes along with the next change.
     pub fn shelf<T>(&mut self, entity: Entity, shelf: &Shelf<T>, absorbed: &Absorbed<T::Id>)
     where
         T: Record + Serialize,
@@ -73,9 +78,17 @@ impl Batch {
             }
         }
         self.forget(entity, absorbed.gone.iter().copied());
+        if shelf.ever_filled() {
+            self.put(Part::Cache, tables::VALUES, tables::about(entity, "filled"), &true);
+        }
         if let Some((first, last)) = shelf.whole() {
-            self.put(Part::Cache, tables::VALUES, tables::whole(entity, "first"), &first);
-            self.along(Part::Cache, tables::whole(entity, "last"), &last);
+            self.put(Part::Cache, tables::VALUES, tables::about(entity, "first"), &first);
+            let key = tables::about(entity, "last");
+            if last - first < PROBATION {
+                self.put(Part::Cache, tables::VALUES, key, &last);
+            } else {
+                self.along(Part::Cache, key, &last);
+            }
         }
     }
 
@@ -91,8 +104,9 @@ impl Batch {
         self.replace(tables::USERS, roster.users.iter().map(|(id, user)| (id.0, user)));
         self.replace(tables::ASSIGNMENTS, roster.assignments.iter().map(|(id, row)| (id.0, row)));
         self.replace(tables::GROUPS, roster.groups.iter().map(|(id, group)| (id.0, group)));
-        let facts = RosterFacts { places: roster.places, read_at: roster.read_at };
-        self.along(Part::Cache, tables::ROSTER.to_vec(), &facts);
+        let facts = RosterFacts { elevated: roster.elevated.clone(), places: roster.places };
+        self.put(Part::Cache, tables::VALUES, tables::ROSTER.to_vec(), &facts);
+        self.along(Part::Cache, tables::ROSTER_READ_AT.to_vec(), &roster.read_at);
     }
 
     /// An assignment is ours, or has moved.

@@ -71,8 +71,9 @@ impl Store {
                 users: by(all(txn, tables::USERS)?, |user| user.id),
                 assignments: by(all(txn, tables::ASSIGNMENTS)?, |row| row.id),
                 groups: by(all(txn, tables::GROUPS)?, |group| group.id),
+                elevated: facts.elevated,
                 places: facts.places,
-                read_at: facts.read_at,
+                read_at: one(txn, tables::VALUES, tables::ROSTER_READ_AT)?.flatten(),
             })
         })
     }
@@ -213,9 +214,10 @@ where
     T: Record + DeserializeOwned,
 {
     let rows: Vec<Held<T>> = all(txn, tables::shelf(entity))?;
-    let first: Option<Timestamp> = one(txn, tables::VALUES, &tables::whole(entity, "first"))?;
-    let last: Option<Timestamp> = one(txn, tables::VALUES, &tables::whole(entity, "last"))?;
-    Ok(Shelf::restore(rows, first.map(|first| (first, last.unwrap_or(first)))))
+    let first: Option<Timestamp> = one(txn, tables::VALUES, &tables::about(entity, "first"))?;
+    let last: Option<Timestamp> = one(txn, tables::VALUES, &tables::about(entity, "last"))?;
+    let filled: Option<bool> = one(txn, tables::VALUES, &tables::about(entity, "filled"))?;
+    Ok(Shelf::restore(rows, first.map(|first| (first, last.unwrap_or(first))), filled.unwrap_or(false)))
 }
 
 fn by<K: Ord, T>(rows: Vec<T>, key: impl Fn(&T) -> K) -> BTreeMap<K, T> {

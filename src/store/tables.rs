@@ -2,19 +2,20 @@
 //!
 //! Every key is bytes: a number big-endian, so that rows lie in the order of their ids, or a text. Every value is JSON.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use redb::TableDefinition;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Timestamp;
 use crate::domain::event::Event;
 use crate::domain::ledger::{Account, Intent, Owned};
 use crate::domain::roster::{Assignment, Group, User};
 use crate::domain::snapshot::{
     Booking, Contract, Customer, Entity, Held, Named, Pass, PassKind, PausedPeriod, Record, Team,
 };
+use crate::domain::{Timestamp, UserId};
 
 /// The number of the format that this build writes, in each file. A file with a higher one is refused.
 pub(super) const FORMAT: u64 = 1;
@@ -205,15 +206,19 @@ impl Key {
 pub(super) const NEXT_EVENT: &[u8] = b"next_event";
 /// [`RosterFacts`], in the cache.
 pub(super) const ROSTER: &[u8] = b"roster";
+/// When the roster was last read whole, in the cache.
+pub(super) const ROSTER_READ_AT: &[u8] = b"roster_read_at";
 
 /// What a roster holds beside its rows.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct RosterFacts {
+    #[serde(default)]
+    pub(super) elevated: BTreeSet<UserId>,
     pub(super) places: Option<usize>,
-    pub(super) read_at: Option<Timestamp>,
 }
 
-/// Where the beginning of the first, or of the last, complete reading of a list is kept.
-pub(super) fn whole(entity: Entity, which: &str) -> Vec<u8> {
-    format!("whole/{}/{which}", shelf(entity).0).into_bytes()
+/// What is kept of a list beside its rows: when the `first` and the `last` complete reading began, and whether it was
+/// ever `filled`.
+pub(super) fn about(entity: Entity, what: &str) -> Vec<u8> {
+    format!("shelf/{}/{what}", shelf(entity).0).into_bytes()
 }

@@ -69,13 +69,13 @@ fn idle_costs_no_sync_and_what_goes_along_is_written_with_the_next_change() {
     commit(&store, |batch| batch.events(Vec::new(), at(77))).unwrap();
     commit(&store, |batch| batch.prune(at(0), at(0))).unwrap();
     block(store.commit(Batch::new())).unwrap();
-    let again = shelf.absorb(whole(vec![booking(1, 0)], 70));
+    let again = shelf.absorb(whole(vec![booking(1, 0)], 7000));
     commit(&store, |batch| batch.shelf(Entity::Bookings, &shelf, &again)).unwrap();
     assert_eq!(store.stats().commits, busy.commits);
     assert_eq!(store.value::<Timestamp>(Key::Watermark).unwrap(), Some(at(77)), "readers see it before the disk does");
     commit(&store, |batch| batch.forget(Entity::Teams, [1_u64])).unwrap();
-    assert_eq!(store.load_snapshot().unwrap().bookings.whole(), Some((at(10), at(10))));
-    let moved = shelf.absorb(whole(vec![booking(1, 60)], 80));
+    assert_eq!(store.load_snapshot().unwrap().bookings.whole(), Some((at(10), at(10))), "an hour later it goes along");
+    let moved = shelf.absorb(whole(vec![booking(1, 60)], 7080));
     commit(&store, |batch| batch.shelf(Entity::Bookings, &shelf, &moved)).unwrap();
     assert_eq!(store.load_snapshot().unwrap().bookings, shelf);
 }

@@ -129,6 +129,7 @@ fn roster(people: u64, read_at: i64) -> Roster {
         users: (1..=people).map(|id| (UserId(id), user(id))).collect(),
         assignments: (1..=people).map(|id| (AssignmentId(id), row(id))).collect(),
         groups: BTreeMap::from([(group.id, group)]),
+        elevated: (0..people % 2).map(UserId).collect(),
         places: Some(1),
         read_at: Some(at(read_at)),
     }
