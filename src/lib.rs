@@ -14,7 +14,7 @@
 //! | [`report`] | what the gateway says of itself: payloads of topics, socket and page | `domain` |
 //! | [`mqtt`] | topics and the connection to the broker | `domain`, `report` |
 //! | [`gateway`] | the loops and their order: the only one that knows all of the above | all above |
-//! | [`web`] | page, health, socket | `report`, `gateway` |
+//! | [`web`] | page, health, socket | `report` |
 //! | [`cli`] | one file a verb | all above |
 //! | `twin` | feature `demo`: both clouds in process, and the demo | HTTP only |
 
@@ -25,5 +25,7 @@ pub mod domain;
 pub mod mqtt;
 pub mod net;
 pub mod report;
+pub mod store;
 #[cfg(feature = "demo")]
 pub mod twin;
+pub mod web;

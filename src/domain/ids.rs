@@ -20,6 +20,12 @@ macro_rules! ids {
                 $name(id)
             }
         }
+
+        impl From<$name> for u64 {
+            fn from(id: $name) -> u64 {
+                id.0
+            }
+        }
     )*};
 }
 

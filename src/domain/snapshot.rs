@@ -276,11 +276,15 @@ pub struct Absorbed<I> {
 }
 
 impl<T: Record> Shelf<T> {
-    /// A shelf as the store kept it.
-    pub fn restore(rows: impl IntoIterator<Item = Held<T>>, whole: Option<(Timestamp, Timestamp)>) -> Shelf<T> {
+    /// A shelf as the store kept it; `filled`: whether it has ever held anything.
+    pub fn restore(
+        rows: impl IntoIterator<Item = Held<T>>,
+        whole: Option<(Timestamp, Timestamp)>,
+        filled: bool,
+    ) -> Shelf<T> {
         let held: BTreeMap<T::Id, Held<T>> = rows.into_iter().map(|held| (held.value.id(), held)).collect();
         Shelf {
-            ever_filled: !held.is_empty(),
+            ever_filled: filled || !held.is_empty(),
             held,
             first_whole: whole.map(|(first, _)| first),
             last_whole: whole.map(|(_, last)| last),

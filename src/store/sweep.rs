@@ -1,0 +1,131 @@
+//! The look through a file when it is opened: whether it is ours, and which of its rows can't be used.
+
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableError};
+use serde::{Deserialize, Serialize};
+
+use super::tables::{self, Part, Table};
+
+const FORMAT_KEY: &[u8] = b"format";
+const PART_KEY: &[u8] = b"file";
+
+/// A row that can't be decoded, or that refers to one that isn't there. It is kept in the file under `aside` and plays
+/// no part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowAside {
+    /// In which file.
+    pub part: Part,
+    /// In which table.
+    pub table: String,
+    /// Its key, as text.
+    pub key: String,
+    /// What is wrong with it.
+    pub why: String,
+    #[serde(skip)]
+    raw_key: Vec<u8>,
+}
+
+/// Whose a file is.
+pub(super) enum Identity {
+    Ours,
+    Newer { found: u64, known: u64 },
+    Foreign(String),
+}
+
+/// A table as it is read.
+pub(super) type Rows = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+/// A table for reading; `None`: nothing was ever put in it.
+pub(super) fn table(txn: &ReadTransaction, table: Table) -> Result<Option<Rows>, redb::Error> {
+    match txn.open_table(table.rows()) {
+        Ok(rows) => Ok(Some(rows)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Marks a new file as ours.
+pub(super) fn mark(db: &Database, part: Part) -> Result<(), redb::Error> {
+    let txn = db.begin_write()?;
+    {
+        let mut meta = txn.open_table(tables::META.rows())?;
+        meta.insert(FORMAT_KEY, tables::FORMAT.to_string().as_bytes())?;
+        meta.insert(PART_KEY, part.file_name().as_bytes())?;
+    }
+    Ok(txn.commit()?)
+}
+
+/// Reads the marks of a file.
+pub(super) fn identify(db: &Database, part: Part) -> Result<Identity, redb::Error> {
+    let txn = db.begin_read()?;
+    let Some(meta) = table(&txn, tables::META)? else {
+        return Ok(Identity::Foreign("it is no store of gatehouse".to_owned()));
+    };
+    let text = |key: &[u8]| -> Result<Option<String>, redb::Error> {
+        Ok(meta.get(key)?.map(|row| String::from_utf8_lossy(row.value()).into_owned()))
+    };
+    let Some(found) = text(FORMAT_KEY)?.and_then(|format| format.parse::<u64>().ok()) else {
+        return Ok(Identity::Foreign("it does not say of which format it is".to_owned()));
+    };
+    if found > tables::FORMAT {
+        return Ok(Identity::Newer { found, known: tables::FORMAT });
+    }
+    Ok(match text(PART_KEY)? {
+        Some(name) if name == part.file_name() => Identity::Ours,
+        Some(name) => Identity::Foreign(format!("it is a {name} under the name of {part}")),
+        None => Identity::Foreign("it does not say which file it is".to_owned()),
+    })
+}
+
+/// The rows that can't be used, in all tables that are looked through.
+pub(super) fn undecodable(db: &Database, part: Part) -> Result<Vec<RowAside>, redb::Error> {
+    let txn = db.begin_read()?;
+    let mut bad = Vec::new();
+    let mut report = |table: Table, key: &[u8], why: String| {
+        let key_text = tables::shown(key);
+        bad.push(RowAside { part, table: table.0.to_owned(), key: key_text, why, raw_key: key.to_vec() });
+    };
+    for (name, check) in tables::checks(part) {
+        let Some(rows) = table(&txn, name)? else { continue };
+        for row in rows.iter()? {
+            let (key, value) = row?;
+            if let Err(error) = check(value.value()) {
+                report(name, key.value(), error.to_string());
+            }
+        }
+    }
+    if let (Part::Ledger, Some(outbox)) = (part, table(&txn, tables::OUTBOX)?) {
+        let events = table(&txn, tables::EVENTS)?;
+        for row in outbox.iter()? {
+            let (key, _) = row?;
+            let event = match &events {
+                Some(events) => events.get(key.value())?,
+                None => None,
+            };
+            match event.map(|event| tables::is_event(event.value())) {
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    report(tables::EVENTS, key.value(), error.to_string());
+                    report(tables::OUTBOX, key.value(), "its event can't be decoded".to_owned());
+                }
+                None => report(tables::OUTBOX, key.value(), "its event is not there".to_owned()),
+            }
+        }
+    }
+    Ok(bad)
+}
+
+/// Moves rows out of their tables into `aside`, as they are.
+pub(super) fn move_aside(db: &Database, bad: &[RowAside]) -> Result<(), redb::Error> {
+    let txn = db.begin_write()?;
+    {
+        let mut aside = txn.open_table(tables::ASIDE.rows())?;
+        for row in bad {
+            let definition: redb::TableDefinition<&[u8], &[u8]> = redb::TableDefinition::new(&row.table);
+            let mut rows = txn.open_table(definition)?;
+            let Some(value) = rows.remove(row.raw_key.as_slice())? else { continue };
+            let key = [row.table.as_bytes(), b"/", &row.raw_key].concat();
+            aside.insert(key.as_slice(), value.value())?;
+        }
+    }
+    Ok(txn.commit()?)
+}
