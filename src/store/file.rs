@@ -90,7 +90,7 @@ impl Source {
 pub(super) struct File {
     part: Part,
     source: Source,
-    /// `None` after a failure, until the next use opens it anew: redb answers nothing more after a failed write.
+    /// `None` after a failure, until the next use opens it anew.
     db: RwLock<Option<Database>>,
     writing: Mutex<Along>,
     /// After a failed commit: what is read back may be what never reached the disk, so the next commit is made even
@@ -149,13 +149,19 @@ impl File {
         work: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
         self.revive()?;
-        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
-        let result = match db.as_ref() {
-            Some(db) => shielded(|| work(&db.begin_read()?)),
-            // The writer failed in between.
-            None => Err(Fault::Refused(redb::Error::DatabaseClosed)),
+        let result = {
+            let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+            match db.as_ref() {
+                Some(db) => shielded(|| work(&db.begin_read()?)),
+                // The writer failed in between.
+                None => Err(Fault::Refused(redb::Error::DatabaseClosed)),
+            }
         };
-        result.map_err(|fault| StoreError::Read { part: self.part, source: Arc::new(fault) })
+        result.map_err(|fault| {
+            // redb answers nothing more after a failed read either.
+            self.shut();
+            StoreError::Read { part: self.part, source: Arc::new(fault) }
+        })
     }
 
     /// Does the steps in one transaction and syncs it, unless they change nothing. An error undoes all of them, as

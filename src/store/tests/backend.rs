@@ -13,6 +13,8 @@ struct Bytes {
     synced: Vec<u8>,
     /// After so many more writes, growths and syncs all fail as on a full disk.
     left: Option<u32>,
+    /// Reads fail.
+    unreadable: bool,
 }
 
 /// Clones share one disk.
@@ -23,12 +25,17 @@ impl Disk {
     /// The disk as it is after its power was cut.
     pub(super) fn cut(&self) -> Disk {
         let synced = self.0.lock().expect("a lock").synced.clone();
-        Disk(Arc::new(Mutex::new(Bytes { now: synced.clone(), synced, left: None })))
+        Disk(Arc::new(Mutex::new(Bytes { now: synced.clone(), synced, left: None, unreadable: false })))
     }
 
     /// Lets `steps` more steps through, or all.
     pub(super) fn allow(&self, steps: Option<u32>) {
         self.0.lock().expect("a lock").left = steps;
+    }
+
+    /// Lets nothing be read, or all again.
+    pub(super) fn unreadable(&self, unreadable: bool) {
+        self.0.lock().expect("a lock").unreadable = unreadable;
     }
 
     fn step(&self, step: impl FnOnce(&mut Bytes)) -> io::Result<()> {
@@ -50,6 +57,9 @@ impl StorageBackend for Disk {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let bytes = self.0.lock().expect("a lock");
+        if bytes.unreadable {
+            return Err(io::Error::other("a bad block"));
+        }
         let from = offset as usize;
         let part = bytes.now.get(from..from + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(part);

@@ -68,3 +68,17 @@ fn a_cache_that_cannot_be_written_holds_up_nothing_of_the_ledger() {
     assert_eq!(store.stats().failures, 1);
     assert_eq!(store.load_ledger().unwrap().owned.len(), 1);
 }
+
+/// More rows than redb keeps in memory, so that some must be read.
+#[test]
+fn a_read_that_failed_may_be_tried_again() {
+    let disk = Disk::default();
+    let (store, _) = Store::on_backends(Disk::default(), disk.clone()).unwrap();
+    for part in 0..4 {
+        commit(&store, |batch| (0..6000).for_each(|id| batch.own(&owned(part * 6000 + id, 5)))).unwrap();
+    }
+    disk.unreadable(true);
+    assert!(matches!(store.load_ledger(), Err(StoreError::Read { part: Part::Ledger, .. })));
+    disk.unreadable(false);
+    assert_eq!(store.load_ledger().unwrap().owned.len(), 24_000);
+}
