@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinSet;
 
 use super::Boxed;
@@ -166,6 +166,7 @@ pub trait Commands: Send + Sync + 'static {
 /// Remembers the ids of commands for 24 hours, over restarts.
 pub trait Ids: Send + Sync + 'static {
     /// Notes `id` for good before it returns. False where it was noted in the last 24 hours: the command is not obeyed.
+    /// Asked for one id at a time, so that looking and noting need not be one step.
     fn claim(&self, id: String) -> Boxed<'_, Result<bool, String>>;
 }
 
@@ -276,6 +277,8 @@ pub(super) struct Desk {
     rate: Rate,
     at_work: JoinSet<Message>,
     answers: VecDeque<Message>,
+    /// Held while an id is claimed.
+    claiming: Arc<Mutex<()>>,
     /// Done when the last `pause` or `resume` is: two of them never overtake each other.
     last_switch: Option<oneshot::Receiver<()>>,
 }
@@ -289,7 +292,8 @@ impl Desk {
         root: Root,
     ) -> Desk {
         let (rate, at_work, answers) = (Rate::new(clock.mono()), JoinSet::new(), VecDeque::new());
-        Desk { served, handler, ids, clock, root, rate, at_work, answers, last_switch: None }
+        let claiming = Arc::default();
+        Desk { served, handler, ids, clock, root, rate, at_work, answers, claiming, last_switch: None }
     }
 
     /// A message came on a command's topic. `now`: the trusted time.
@@ -322,6 +326,7 @@ impl Desk {
     fn carry_out(&mut self, name: String, id: Value, command: Command) {
         let (handler, ids, clock, root) =
             (Arc::clone(&self.handler), Arc::clone(&self.ids), self.clock.clone(), self.root.clone());
+        let claiming = Arc::clone(&self.claiming);
         let mut before = None;
         let mut done = None;
         if matches!(command, Command::Pause | Command::Resume) {
@@ -333,7 +338,11 @@ impl Desk {
             if let Some(before) = before {
                 _ = before.await;
             }
-            let result = match ids.claim(id.to_string()).await {
+            let claim = {
+                let _alone = claiming.lock().await;
+                ids.claim(id.to_string()).await
+            };
+            let result = match claim {
                 Ok(true) => match clock.timeout(WORK_LIMIT, handler.handle(command)).await {
                     Ok(result) => result,
                     Err(_) => Err(format!("not done within {WORK_LIMIT:?}: `status` tells how it goes on")),

@@ -130,8 +130,13 @@ impl Commands for Handler {
 
 impl Ids for Handler {
     fn claim(&self, id: String) -> Boxed<'_, Result<bool, String>> {
-        let new = self.ids.lock().unwrap().insert(id);
-        Box::pin(async move { Ok(new) })
+        Box::pin(async move {
+            // Looks, then notes, as a store does.
+            let known = self.ids.lock().unwrap().contains(&id);
+            tokio::task::yield_now().await;
+            self.ids.lock().unwrap().insert(id);
+            Ok(!known)
+        })
     }
 }
 

@@ -203,3 +203,14 @@ async fn commands_come_at_a_bounded_rate_and_pauses_do_not_overtake_each_other()
     let refused = broker.record().into_iter().filter(|received| received.message.topic.ends_with("/response"));
     assert_eq!(refused.filter(|received| fields(&received.message)["ok"] == false).count(), 200 - asked.len());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_id_sent_twice_at_once_is_obeyed_once() {
+    let (broker, house, clock) = begin();
+    clock.sleep(SECOND).await;
+    for _ in 0..5 {
+        broker.say(Message::passing("gatehouse/house/command/sync".to_owned(), r#"{"id": "a"}"#));
+    }
+    clock.sleep(SECOND).await;
+    assert_eq!(*house.handler.asked.lock().unwrap(), [Command::Sync]);
+}
