@@ -14,6 +14,9 @@ use super::slot::{Taken, due_at, same_from, slots};
 use super::snapshot::Snapshot;
 use super::{Email, GroupId, Reason, Rules, Timestamp, UserId, Window, account};
 
+/// How long before its old end a window in force is replaced by a longer one, where PATCH is ignored (rules 3).
+const EXTENDED_BEFORE: TimeDelta = TimeDelta::seconds(60);
+
 /// All that a decision rests on.
 #[derive(Clone, Copy)]
 pub struct Known<'a> {
@@ -221,8 +224,23 @@ impl<'a> Planner<'a> {
         if shrinks(row.window(), &merged.window, now) && self.waits() {
             return true;
         }
+        if let Some(at) = self.extended_at(row, &merged.window) {
+            self.plan.wake_at(at, now);
+            return true;
+        }
         self.change(Action::Moved { group, row: row.id, window: merged.window }, who, reason, merged.window);
         false
+    }
+
+    /// When a window in force may be extended where PATCH is ignored: replacing it takes it away for a moment, so that
+    /// waits until shortly before the old end (rules 3). `None`: now.
+    fn extended_at(&self, row: &Assignment, wanted: &Window) -> Option<Timestamp> {
+        let now = self.known.now;
+        let held = row.window().filter(|window| window.contains(now) && wanted.contains(now))?;
+        let end = held.until().filter(|_| self.known.ledger.patch_ignored)?;
+        let longer = wanted.until().is_none_or(|until| until > end);
+        let at = end - EXTENDED_BEFORE;
+        (longer && at > now).then_some(at)
     }
 
     /// Whether the ledger says that a row of ours stands in that slot though the roster does not show it: it is read

@@ -5,13 +5,13 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::connection::Link;
+use super::connection::troubled_since;
 use super::state::State;
 use crate::clock::Mono;
 use crate::domain::entitle::Note;
 use crate::domain::plan::Drift;
 use crate::domain::{Rules, Timestamp};
-use crate::report::{AlertKind, Member, People};
+use crate::report::{AlertKind, Connection, Member, People};
 
 /// How far the system's clock may be from Kisi's time (rules 4).
 const CLOCK_OFF: TimeDelta = TimeDelta::minutes(2);
@@ -45,8 +45,8 @@ pub struct Asked<'a> {
 /// Every kind of alert, and what it says now; `None`: it does not stand.
 pub fn standing(state: &State, asked: &Asked<'_>) -> Vec<(AlertKind, Said)> {
     vec![
-        (AlertKind::Nexudus, away("Nexudus", &state.nexudus, asked)),
-        (AlertKind::Kisi, away("Kisi", &state.kisi, asked)),
+        (AlertKind::Nexudus, away("Nexudus", &state.nexudus.report(), asked)),
+        (AlertKind::Kisi, away("Kisi", &state.kisi.report(), asked)),
         (AlertKind::Broker, away("the MQTT broker", &state.broker, asked)),
         (AlertKind::Clock, clock(state, asked)),
         (AlertKind::Guard, guard(state, asked)),
@@ -58,14 +58,13 @@ pub fn standing(state: &State, asked: &Asked<'_>) -> Vec<(AlertKind, Said)> {
     ]
 }
 
-fn away(name: &str, link: &Link, asked: &Asked<'_>) -> Said {
-    let troubled_s = link.troubled_s(asked.now)?;
-    let after_s = i64::try_from(asked.after.as_secs()).unwrap_or(i64::MAX);
-    (troubled_s >= after_s).then(|| {
-        let error = link.error().unwrap_or_else(|| "no answer yet".to_owned());
-        let report = link.report();
-        let message = format!("{name} has not been online since {}: {error}", report.since);
-        (message, json!({ "state": report.state, "since": report.since, "last_success": report.last_success }))
+fn away(name: &str, connection: &Connection, asked: &Asked<'_>) -> Said {
+    let since = troubled_since(connection)?;
+    let after = TimeDelta::from_std(asked.after).unwrap_or(TimeDelta::MAX);
+    (asked.now - since >= after).then(|| {
+        let error = connection.error.clone().unwrap_or_else(|| "no answer yet".to_owned());
+        let message = format!("{name} has not been online since {since}: {error}");
+        (message, json!({ "state": connection.state, "since": since, "last_success": connection.last_success }))
     })
 }
 

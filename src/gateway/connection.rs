@@ -67,16 +67,6 @@ impl Link {
         self.state
     }
 
-    /// For how long it has not been online, in seconds; `None` while it is.
-    pub fn troubled_s(&self, now: Timestamp) -> Option<i64> {
-        (self.state != State::Online).then(|| (now - self.troubled_since()).num_seconds())
-    }
-
-    fn troubled_since(&self) -> Timestamp {
-        // Going from one trouble to another is one trouble: the last success says when it began.
-        self.last_success.map_or(self.since, |success| success.min(self.since))
-    }
-
     /// What is wrong, the worst first.
     pub fn error(&self) -> Option<String> {
         self.failing.values().max_by_key(|(fault, _)| *fault).map(|(_, why)| why.clone())
@@ -86,6 +76,13 @@ impl Link {
     pub fn report(&self) -> Connection {
         Connection { state: self.state, since: self.since, last_success: self.last_success, error: self.error() }
     }
+}
+
+/// Since when the connection has not been online; `None` while it is. Going from one trouble to another is one
+/// trouble: the last success says when it began.
+pub fn troubled_since(connection: &Connection) -> Option<Timestamp> {
+    let since = connection.last_success.map_or(connection.since, |success| success.min(connection.since));
+    (connection.state != State::Online).then_some(since)
 }
 
 #[cfg(test)]
@@ -114,11 +111,11 @@ mod tests {
         let mut link = Link::new(at(0));
         link.succeeded("users", at(1));
         link.failed("users", Fault::Silent, "no answer".into(), at(10));
-        assert_eq!((link.state(), link.troubled_s(at(71))), (State::Offline, Some(70)));
+        assert_eq!((link.state(), troubled_since(&link.report())), (State::Offline, Some(at(1))));
         link.failed("events", Fault::Refused, "401".into(), at(11));
         assert_eq!(link.state(), State::Refused);
         link.succeeded("events", at(12));
         link.succeeded("users", at(13));
-        assert_eq!(link.troubled_s(at(99)), None);
+        assert_eq!(troubled_since(&link.report()), None);
     }
 }

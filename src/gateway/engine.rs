@@ -20,7 +20,7 @@ use crate::kisi::KisiClient;
 use crate::mqtt::memberships::Memberships;
 use crate::net::HttpError;
 use crate::net::watch::Observed;
-use crate::nexudus::Reader;
+use crate::nexudus::read::Reader;
 use crate::report::{ClockReport, Counts, People, Retained, Status};
 use crate::store::{Batch, Key, Store, StoreError};
 
@@ -180,6 +180,11 @@ impl Engine {
         self.state().time.guess(self.clock.mono().0, self.clock.wall())
     }
 
+    /// As [`guess`](Engine::guess), for one who holds the state.
+    pub fn clock_guess(&self, state: &State) -> Timestamp {
+        state.time.guess(self.clock.mono().0, self.clock.wall())
+    }
+
     /// Everything that is published retained, as it changes.
     pub fn retained(&self) -> watch::Receiver<Retained> {
         self.retained.subscribe()
@@ -327,7 +332,7 @@ impl Engine {
             },
             nexudus: state.nexudus.report(),
             kisi: state.kisi.report(),
-            broker: state.broker.report(),
+            broker: state.broker.clone(),
             pace: state.pace,
             counts: Counts {
                 people: plan.people,

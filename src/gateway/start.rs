@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::alerts::Alerts;
 use super::connection::Link;
 use super::engine::{Cloud, Engine, Parts, Settings};
-use super::state::{Decision, Learnt, State};
+use super::state::{Decision, State};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::domain::Timestamp;
@@ -17,7 +17,10 @@ use crate::kisi::{self, KisiClient};
 use crate::net::Http;
 use crate::net::pace::Pace;
 use crate::net::watch::Watched;
-use crate::nexudus::{self, Reader};
+use crate::nexudus::client::NexudusClient;
+use crate::nexudus::needs::Needs;
+use crate::nexudus::read::Reader;
+use crate::nexudus;
 use crate::report::{self, People, Retained};
 use crate::store::{Key, Opened, Opening, Store, StoreError};
 
@@ -73,7 +76,9 @@ pub fn engine(config: &Config, outside: Outside) -> Result<Arc<Engine>, StartErr
     let rules = config.rules();
     #[cfg(feature = "demo")]
     let rules = super::sabotage::bend(rules, outside.sabotage);
-    let nexudus = Reader::new(nexudus_http, clock.clone(), nexudus_settings(config), &rules)?;
+    let client = NexudusClient::new(nexudus_http, clock.clone(), nexudus_settings(config))?;
+    let needs = Needs::of(&rules.links);
+    let nexudus = Reader::new(Arc::new(client), rules.zone.clone(), config.nexudus.location, needs);
     let pace = Pace::new(clock.clone(), config.kisi.requests_per_second);
     let kisi = KisiClient::new(kisi_http, clock.clone(), pace, kisi_settings(config));
     let state = restore(&outside.store, &outside.opened, config, &clock)?;
@@ -128,7 +133,6 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
     let now = time.guess(clock.mono().0, clock.wall());
     let ledger = store.load_ledger()?;
     let next_intent = ledger.intents.keys().next_back().copied().unwrap_or(0);
-    let learnt: Learnt = store.value(Key::Form)?.unwrap_or_default();
     Ok(State {
         snapshot: store.load_snapshot()?,
         roster: store.load_roster()?,
@@ -140,7 +144,7 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         alerts: Alerts::new(now),
         nexudus: Link::new(now),
         kisi: Link::new(now),
-        broker: Link::new(now),
+        broker: Link::new(now).report(),
         retained: Retained::default(),
         decision: Decision::default(),
         pace: report::Pace {
@@ -149,7 +153,8 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         },
         aside: Default::default(),
         doubted: Default::default(),
-        cancelled: Default::default(),
+        strangers: Default::default(),
+        doors_of_readers: Default::default(),
         parked: Vec::new(),
         removed_by_others: Vec::new(),
         since_roster: Vec::new(),
@@ -159,9 +164,10 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         read_once: false,
         next_intent,
         looked_up: Default::default(),
-        old_form: learnt.old_form,
+        learnt: store.value(Key::Form)?.unwrap_or_default(),
         dirty: true,
         store_notes: store_notes(opened),
+        ledger_lost: opened.ledger_lost(),
         write_failed: None,
         refusals: Default::default(),
         certificate_time: None,

@@ -16,8 +16,10 @@ use crate::domain::plan::{Change, Drift, Plan};
 use crate::domain::roster::{Assignment, Roster};
 use crate::domain::snapshot::{Aside, Entity, Snapshot};
 use crate::domain::time::Time;
-use crate::domain::{AssignmentId, Email, GroupId, Reason, Rules, Timestamp, UserId};
-use crate::report::{LastSync, Membership, Pace, Retained};
+use crate::domain::event::Door;
+use crate::domain::{AssignmentId, CustomerId, Email, GroupId, ReaderId, Timestamp, UserId};
+use crate::kisi::write::Form;
+use crate::report::{Connection, LastSync, Membership, Pace, Retained};
 use crate::store::Batch;
 
 /// How many of the latest events the page shows.
@@ -74,7 +76,7 @@ pub struct State {
     /// Kisi.
     pub kisi: Link,
     /// The broker.
-    pub broker: Link,
+    pub broker: Connection,
     /// Doors, controllers, readers, as last read.
     pub retained: Retained,
     /// What was decided last.
@@ -85,8 +87,10 @@ pub struct State {
     pub aside: BTreeMap<Entity, Vec<Aside>>,
     /// Why the last reading of a list was not taken as complete.
     pub doubted: BTreeMap<Entity, String>,
-    /// Names of bookings that were cancelled (id or unique id) and are still to be found gone.
-    pub cancelled: BTreeSet<String>,
+    /// Customers who were read singly because something names them.
+    pub strangers: BTreeSet<CustomerId>,
+    /// Which door each reader is of.
+    pub doors_of_readers: BTreeMap<ReaderId, Door>,
     /// Changes that Kisi refused for themselves alone.
     pub parked: Vec<Parked>,
     /// Rows of ours that another hand removed, lately.
@@ -105,12 +109,14 @@ pub struct State {
     pub next_intent: u64,
     /// Intents of rows that were taken away to be made anew, which have been looked up in this run.
     pub looked_up: BTreeSet<u64>,
-    /// Kisi takes only the deprecated form of a new assignment.
-    pub old_form: bool,
+    /// What was learnt of how Kisi answers.
+    pub learnt: Learnt,
     /// Something new was learnt since the last decision.
     pub dirty: bool,
     /// Things about the store that the operator must know.
     pub store_notes: Vec<String>,
+    /// The ledger was lost before this run: what is ours, and which events were published, is not known.
+    pub ledger_lost: bool,
     /// Why the store could not be written when it was last tried.
     pub write_failed: Option<String>,
     /// A sign-in or right that is refused, by what asked for it.
@@ -216,18 +222,16 @@ impl State {
     }
 
     /// The customer that a Kisi user stands for.
-    pub fn customer_of(&self, user: UserId) -> Option<crate::domain::CustomerId> {
+    pub fn customer_of(&self, user: UserId) -> Option<CustomerId> {
         let noted = self.ledger.accounts.get(&user).and_then(|account| account.customers.first().copied());
         noted.or_else(|| self.roster.users.get(&user).and_then(|user| user.marked_customer()))
     }
 
-    /// Rows and users of the ledger that a whole roster did not show: each is read by itself before it counts as gone.
-    pub fn unseen(&self, rules: &Rules) -> (Vec<AssignmentId>, Vec<UserId>) {
-        let groups = rules.groups();
-        let rows = self.ledger.owned.values().filter(|owned| !self.roster.assignments.contains_key(&owned.id));
-        let rows = rows.filter(|owned| groups.contains(&owned.group) || self.roster.read_at.is_some());
+    /// Rows and users of the ledger that the roster does not show: each is read by itself before it counts as gone.
+    pub fn unseen(&self) -> (Vec<AssignmentId>, Vec<UserId>) {
+        let rows = self.ledger.owned.keys().filter(|id| !self.roster.assignments.contains_key(id));
         let users = self.ledger.accounts.keys().filter(|user| !self.roster.users.contains_key(user));
-        (rows.map(|owned| owned.id).collect(), users.copied().collect())
+        (rows.copied().collect(), users.copied().collect())
     }
 
     /// Notes that a row of ours is gone without our doing: drift, where its window was not over.
@@ -301,11 +305,26 @@ fn same_slot(a: &Assignment, b: &Assignment) -> bool {
     (a.user, a.group) == (b.user, b.group)
 }
 
-/// Settings of the gateway that are learnt and kept under one name in the ledger.
+/// What is learnt of how Kisi answers, where its documents leave it open, and kept under one name in the ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Learnt {
-    /// Kisi takes only the deprecated form of a new assignment.
+    /// Kisi takes the deprecated form of a new assignment alone.
     pub old_form: bool,
+}
+
+impl Learnt {
+    /// The form to try first.
+    pub fn form(self) -> Form {
+        if self.old_form { Form::Old } else { Form::New }
+    }
+
+    /// Notes which form was taken. Whether that is new.
+    pub fn learn(&mut self, form: Form) -> bool {
+        let old_form = form == Form::Old;
+        let new = old_form != self.old_form;
+        self.old_form = old_form;
+        new
+    }
 }
 
 /// A change that was made, as it is told.

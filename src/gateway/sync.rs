@@ -12,19 +12,23 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::Fault;
 use super::engine::{Cloud, Engine};
-use super::state::{Decision, membership};
+use super::events::fault_of;
+use super::state::{Decision, State, membership};
 use crate::clock::Mono;
 use crate::domain::guard::loses;
 use crate::domain::ledger::{Fact, Intent};
 use crate::domain::plan::{Action, Change};
 use crate::domain::reconcile::Known;
-use crate::domain::{NewUsers, Timestamp};
-use crate::kisi::write::{Ctx, Done, Failure, Outcome};
+use crate::domain::{Rules, Timestamp};
+use crate::kisi::error::{Fault as CallFault, KisiError};
+use crate::kisi::write::{Ctx, Failure, Outcome};
 use crate::net::backoff::doubled;
 use crate::report::LastSync;
 use crate::report::plan::PlanReport;
 use crate::store::{Batch, Key};
 
+/// The kind of call that connections and errors name.
+const CALL: &str = "changes";
 /// The longest the loop waits without looking again.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A pause after a failure, and the longest.
@@ -128,6 +132,7 @@ async fn pass(engine: &Engine, tally: &mut Tally) -> Next {
     if keep(engine, &decision, &before).await.is_err() {
         return Next::Pause;
     }
+    forget_unwanted(engine).await;
     if !may_write(engine) {
         return Next::Wait;
     }
@@ -135,7 +140,7 @@ async fn pass(engine: &Engine, tally: &mut Tally) -> Next {
 }
 
 fn may_write(engine: &Engine) -> bool {
-    engine.settings.write && !engine.state().paused && !engine.kisi.is_refused()
+    engine.settings.write && !engine.state().paused && engine.kisi.refusal().is_none()
 }
 
 /// Keeps what the decision noted: of users, and of the guard where somebody must find it again.
@@ -209,7 +214,7 @@ async fn carry_out(engine: &Engine, change: &Change, tally: &mut Tally) -> Step 
         };
     }
     let Some(now) = engine.trusted_now() else { return Step::Pause };
-    let (intent, ctx, loss) = prepare(engine, change, now);
+    let Some((intent, ctx, loss)) = prepare(engine, change, now) else { return Step::Pause };
     let mut batch = Batch::new();
     batch.intend(&intent);
     if engine.commit(batch).await.is_err() {
@@ -221,9 +226,9 @@ async fn carry_out(engine: &Engine, change: &Change, tally: &mut Tally) -> Step 
 }
 
 /// The intent to be written ahead, what the call needs to know, and whether somebody loses a group by it.
-fn prepare(engine: &Engine, change: &Change, now: Timestamp) -> (Intent, Ctx, bool) {
+fn prepare(engine: &Engine, change: &Change, now: Timestamp) -> Option<(Intent, Ctx, bool)> {
     let rules = engine.rules();
-    let mut state = engine.state();
+    let state = engine.state();
     let known = Known {
         snapshot: &state.snapshot,
         roster: &state.roster,
@@ -233,34 +238,30 @@ fn prepare(engine: &Engine, change: &Change, now: Timestamp) -> (Intent, Ctx, bo
         now,
     };
     let loss = loses(&known, change);
-    let row = match &change.action {
-        Action::Moved { row, .. } | Action::Removed { row, .. } => Some(*row),
-        _ => None,
-    };
     let replacing = state.ledger.patch_ignored && matches!(change.action, Action::Moved { .. });
+    let mut state = state;
     state.next_intent += 1;
     let intent = Intent { id: state.next_intent, change: change.clone(), at: now, replacing };
+    let ctx = context(&rules, &state, &intent, now)?;
     state.ledger.intents.insert(intent.id, intent.clone());
-    (intent, context(engine, &state, row, now), loss)
+    Some((intent, ctx, loss))
 }
 
-fn context(
-    engine: &Engine,
-    state: &super::state::State,
-    row: Option<crate::domain::AssignmentId>,
-    now: Timestamp,
-) -> Ctx {
-    let rules = engine.rules();
-    Ctx {
-        own_user: state.own_user,
-        owned: row.and_then(|row| state.ledger.owned.get(&row)).cloned(),
-        owned_rows: state.ledger.owned.keys().copied().collect(),
+/// What a call is judged against; `None` before Kisi has said who we are.
+fn context(rules: &Rules, state: &State, intent: &Intent, now: Timestamp) -> Option<Ctx> {
+    let user = intent.change.person.user;
+    Some(Ctx {
+        us: state.own_user?,
         site: rules.site.clone(),
-        invite: rules.new_users == NewUsers::Regular,
+        owned: state.ledger.owned.values().filter(|owned| Some(owned.user) == user).cloned().collect(),
+        new_users: rules.new_users,
         patch_ignored: state.ledger.patch_ignored,
-        old_form: state.old_form,
+        form: state.learnt.form(),
+        intent_at: intent.at,
+        tried: false,
+        adopted_suspended: false,
         now,
-    }
+    })
 }
 
 /// Takes in what came of a change: facts first, in one write with the end of the intent.
@@ -268,28 +269,28 @@ async fn conclude(engine: &Engine, intent: &Intent, outcome: Outcome, loss: bool
     let now = engine.guess();
     let change = &intent.change;
     let mut batch = Batch::new();
-    let open = matches!(outcome.result, Err(Failure::Unknown(_)));
-    let mends = matches!(outcome.result, Err(Failure::Replacing(_)));
     {
         let rules = engine.rules();
         let mut state = engine.state();
+        if let Err(Failure::RowGone { row }) = &outcome.result {
+            state.missed(*row, now);
+        }
         for fact in &outcome.facts {
             state.learn(fact, &rules.site, now, &mut batch);
         }
-        if !open && !mends {
+        if !stays_open(&outcome.result) {
             state.ledger.intents.remove(&intent.id);
             batch.settle(intent.id);
-            if outcome.result.is_ok() {
-                settle_mended(&mut state, change, &mut batch);
-            }
         }
-        if outcome.result.is_ok() {
+        if let Ok(done) = &outcome.result {
+            settle_mended(&mut state, change, &mut batch);
             state.guard.made(change, loss, now);
             batch.value_along(Key::Guard, &state.guard);
-        }
-        if let Ok(Done::OldForm) = outcome.result {
-            state.old_form = true;
-            batch.value(Key::Form, &super::state::Learnt { old_form: true });
+            if let Some(form) = done.form
+                && state.learnt.learn(form)
+            {
+                batch.value(Key::Form, &state.learnt);
+            }
         }
     }
     if engine.commit(batch).await.is_err() {
@@ -297,17 +298,21 @@ async fn conclude(engine: &Engine, intent: &Intent, outcome: Outcome, loss: bool
         return Step::Pause;
     }
     match outcome.result {
-        Ok(Done::Nothing) => Step::Again,
-        Ok(_) => {
-            tally.made(engine, change, now);
-            engine.succeeded(Cloud::Kisi, "writes");
-            match change.action {
-                Action::Invited => Step::Again,
-                _ => Step::Done,
+        Ok(done) => {
+            if done.wrote {
+                tally.made(engine, change, now);
             }
+            engine.succeeded(Cloud::Kisi, CALL);
+            // A user who is there now can be given what waited for them.
+            if matches!(change.action, Action::Invited) || !done.wrote { Step::Again } else { Step::Done }
         }
         Err(failure) => failed(engine, change, failure),
     }
+}
+
+/// Whether it is still to be found out what became of the change, or a row is still to come back.
+fn stays_open(result: &Result<crate::kisi::write::Done, Failure>) -> bool {
+    matches!(result, Err(Failure::Unknown(_) | Failure::Replacing(_)))
 }
 
 /// A row that was to be made anew is there: the intents that waited for it have ended.
@@ -325,30 +330,37 @@ fn settle_mended(state: &mut super::state::State, change: &Change, batch: &mut B
 fn failed(engine: &Engine, change: &Change, failure: Failure) -> Step {
     let why = failure.to_string();
     tracing::warn!(change = change.word(), group = ?change.group(), user = ?change.person.user, why, "not done");
-    let fault = match &failure {
-        Failure::Passing { no_answer: true, .. } | Failure::Unknown(_) | Failure::Replacing(_) => Some(Fault::Silent),
-        Failure::Passing { .. } => Some(Fault::Poor),
-        Failure::Refused(_) => Some(Fault::Refused),
-        _ => None,
-    };
-    if let Some(fault) = fault {
-        engine.failed(Cloud::Kisi, "writes", fault, why.clone());
+    if let Some(fault) = fault_of_failure(&failure) {
+        engine.failed(Cloud::Kisi, CALL, fault, why.clone());
     }
     match failure {
-        Failure::Passing { no_answer: true, .. } | Failure::Unknown(_) | Failure::Replacing(_) => Step::Pause,
-        Failure::Refused(_) => Step::Pause,
+        Failure::Refused(_) | Failure::Unknown(_) | Failure::Replacing(_) => Step::Pause,
+        Failure::Passing(error) if silent(&error) => Step::Pause,
         // These have told something new: the next decision is another one.
-        Failure::PatchIgnored => Step::Again,
+        Failure::PatchIgnored { .. } | Failure::RowGone { .. } | Failure::UserGone { .. } => Step::Again,
         _ => {
             let mono = engine.clock.mono();
             let mut state = engine.state();
             let tries = state.parked(change).map_or(0, |parked| parked.tries);
-            let until = mono.plus(doubled(PARK, PARK_MAX, tries + 1));
+            let until = mono.plus(doubled(PARK, PARK_MAX, tries));
             state.park(change, why, until);
             drop(state);
             engine.told.notify_one();
             Step::Again
         }
+    }
+}
+
+fn silent(error: &KisiError) -> bool {
+    matches!(error, KisiError::Passing { fault: CallFault::NotSent(_) | CallFault::Lost(_) | CallFault::Busy(_), .. })
+}
+
+/// What the failure says of the connection; nothing, where it concerns its item alone.
+fn fault_of_failure(failure: &Failure) -> Option<Fault> {
+    match failure {
+        Failure::Passing(error) | Failure::Unknown(error) | Failure::Refused(error) => Some(fault_of(error)),
+        Failure::Replacing(inner) => fault_of_failure(inner),
+        _ => None,
     }
 }
 
@@ -373,24 +385,18 @@ async fn adopt(engine: &Engine, change: &Change, row: crate::domain::AssignmentI
 
 /// Looks up in Kisi what an earlier call may have done, before anything else is decided.
 async fn settle_open_intents(engine: &Engine, now: Timestamp) -> Next {
-    let open: Vec<Intent> = engine.state().ledger.intents.values().cloned().collect();
+    let open: Vec<Intent> = {
+        let state = engine.state();
+        let open = state.ledger.intents.values().filter(|intent| !state.looked_up.contains(&intent.id));
+        open.cloned().collect()
+    };
     for intent in open {
-        let ctx = {
-            let state = engine.state();
-            let row = match &intent.change.action {
-                Action::Moved { row, .. } | Action::Removed { row, .. } => Some(*row),
-                _ => None,
-            };
-            context(engine, &state, row, now)
-        };
-        if intent.replacing && engine.state().looked_up.contains(&intent.id) {
-            continue;
-        }
+        let Some(ctx) = context(&engine.rules(), &engine.state(), &intent, now) else { return Next::Wait };
         let outcome = engine.kisi.recover(&intent, &ctx).await;
         let mut batch = Batch::new();
-        let silent = match &outcome.result {
-            Ok(_) => None,
-            Err(failure) => Some(failure.to_string()),
+        let unread = match &outcome.result {
+            Err(Failure::Passing(error) | Failure::Unknown(error) | Failure::Refused(error)) => Some(error.clone()),
+            _ => None,
         };
         {
             let rules = engine.rules();
@@ -398,15 +404,11 @@ async fn settle_open_intents(engine: &Engine, now: Timestamp) -> Next {
             for fact in &outcome.facts {
                 state.learn(fact, &rules.site, intent.at, &mut batch);
             }
-            if silent.is_none() {
-                let group = intent.change.group();
-                let row_back = intent.change.person.user.zip(group).is_some_and(|(user, group)| {
-                    state.roster.slot(user, group).is_some()
-                });
+            match &outcome.result {
+                _ if unread.is_some() => {}
                 // A row that was taken away to be made anew goes before all else until it is back.
-                if intent.replacing && !row_back && intent.change.window().is_some() {
-                    state.looked_up.insert(intent.id);
-                } else {
+                Err(Failure::Replacing(_)) => drop(state.looked_up.insert(intent.id)),
+                _ => {
                     state.ledger.intents.remove(&intent.id);
                     batch.settle(intent.id);
                 }
@@ -416,12 +418,37 @@ async fn settle_open_intents(engine: &Engine, now: Timestamp) -> Next {
         if engine.commit(batch).await.is_err() {
             return Next::Pause;
         }
-        if let Some(why) = silent {
-            engine.failed(Cloud::Kisi, "writes", Fault::Silent, why);
+        if let Some(error) = unread {
+            engine.failed(Cloud::Kisi, CALL, fault_of(&error), error.to_string());
             return Next::Pause;
         }
+        engine.succeeded(Cloud::Kisi, CALL);
     }
     Next::Wait
+}
+
+/// Ends the intents of rows that were taken away and are not wanted back any more.
+async fn forget_unwanted(engine: &Engine) {
+    let mut batch = Batch::new();
+    {
+        let mut state = engine.state();
+        let state = &mut *state;
+        let wanted = |intent: &Intent| {
+            let of_slot = |change: &Change| {
+                change.person.user == intent.change.person.user && change.group() == intent.change.group()
+            };
+            state.decision.go.iter().any(of_slot)
+        };
+        let looked_up = state.ledger.intents.values().filter(|intent| state.looked_up.contains(&intent.id));
+        let done: Vec<u64> = looked_up.filter(|intent| !wanted(intent)).map(|intent| intent.id).collect();
+        for id in done {
+            state.ledger.intents.remove(&id);
+            state.looked_up.remove(&id);
+            batch.settle(id);
+        }
+    }
+    // What is not taken away now is looked up again.
+    let _ = engine.commit(batch).await;
 }
 
 /// What a pass has done.

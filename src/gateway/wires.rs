@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -21,22 +22,36 @@ const REMEMBERED: TimeDelta = TimeDelta::hours(24);
 /// How many ids at most; beyond that the oldest are forgotten.
 const IDS_MAX: usize = 10_000;
 
+/// How long an unlock may wait for its turn.
+const UNLOCK_WITHIN: Duration = Duration::from_secs(5);
+
 /// The engine as the MQTT room sees it.
 #[derive(Clone)]
-pub struct Wires(pub Arc<Engine>);
+pub struct Wires {
+    engine: Arc<Engine>,
+    /// Held while an id is looked up and noted, so that two commands can't both find it new.
+    claiming: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Wires {
+    /// Over that engine.
+    pub fn new(engine: Arc<Engine>) -> Wires {
+        Wires { engine, claiming: Arc::default() }
+    }
+}
 
 impl Outbox for Wires {
     fn next(&self, after: u64, limit: usize) -> Boxed<'_, Result<Vec<(u64, Event)>, OutboxError>> {
-        Box::pin(async move { self.0.store.outbox(after, limit).map_err(|error| OutboxError(error.to_string())) })
+        Box::pin(async move { self.engine.store.outbox(after, limit).map_err(|error| OutboxError(error.to_string())) })
     }
 
     fn published(&self, rows: Vec<u64>) -> Boxed<'_, Result<(), OutboxError>> {
         Box::pin(async move {
             let mut batch = Batch::new();
             batch.published(&rows);
-            self.0.commit(batch).await.map_err(|error| OutboxError(error.to_string()))?;
-            self.0.count_outbox();
-            self.0.told.notify_one();
+            self.engine.commit(batch).await.map_err(|error| OutboxError(error.to_string()))?;
+            self.engine.count_outbox();
+            self.engine.told.notify_one();
             Ok(())
         })
     }
@@ -44,21 +59,22 @@ impl Outbox for Wires {
     fn set_aside(&self, row: u64, why: String) -> Boxed<'_, Result<(), OutboxError>> {
         Box::pin(async move {
             tracing::error!(row, why, "an event can't be published and is set aside");
-            self.0.state().store_notes.push(format!("event {row} can't be published: {why}"));
+            self.engine.state().store_notes.push(format!("event {row} can't be published: {why}"));
             self.published(vec![row]).await
         })
     }
 
     fn notified(&self) -> Boxed<'_, ()> {
-        Box::pin(self.0.outbox.notified())
+        Box::pin(self.engine.outbox.notified())
     }
 }
 
 impl Ids for Wires {
     fn claim(&self, id: String) -> Boxed<'_, Result<bool, String>> {
         Box::pin(async move {
-            let now = self.0.guess();
-            let known = self.0.store.value::<BTreeMap<String, Timestamp>>(Key::KnownCommands);
+            let _claiming = self.claiming.lock().await;
+            let now = self.engine.guess();
+            let known = self.engine.store.value::<BTreeMap<String, Timestamp>>(Key::KnownCommands);
             let mut known = known.map_err(|error| error.to_string())?.unwrap_or_default();
             known.retain(|_, at| now - *at < REMEMBERED);
             if known.contains_key(&id) {
@@ -71,7 +87,7 @@ impl Ids for Wires {
             known.insert(id, now);
             let mut batch = Batch::new();
             batch.value(Key::KnownCommands, &known);
-            self.0.commit(batch).await.map(|()| true).map_err(|error| error.to_string())
+            self.engine.commit(batch).await.map(|()| true).map_err(|error| error.to_string())
         })
     }
 }
@@ -81,18 +97,20 @@ impl Commands for Wires {
         Box::pin(async move {
             match command {
                 Command::Sync => {
-                    self.0.look_again();
+                    self.engine.look_again();
                     Ok(Value::Null)
                 }
                 Command::Check { person, place, at } => self.check(&person, place, at),
                 Command::Unlock { door, time } => {
-                    may_unlock(time, self.0.trusted_now())?;
+                    may_unlock(time, self.engine.trusted_now())?;
                     tracing::warn!(door = %door, "unlocking at a command's request");
-                    self.0.kisi.unlock(door).await.map(|_| Value::Null).map_err(|error| error.to_string())
+                    let deadline = self.engine.clock.mono().plus(UNLOCK_WITHIN);
+                    let unlocked = self.engine.kisi.unlock(door, deadline).await;
+                    unlocked.map(|()| Value::Null).map_err(|error| error.to_string())
                 }
-                Command::Approve { plan } => self.0.approve(&plan).await.map(|()| Value::Null),
-                Command::Pause => self.0.pause(true).await.map(|()| Value::Null),
-                Command::Resume => self.0.pause(false).await.map(|()| Value::Null),
+                Command::Approve { plan } => self.engine.approve(&plan).await.map(|()| Value::Null),
+                Command::Pause => self.engine.pause(true).await.map(|()| Value::Null),
+                Command::Resume => self.engine.pause(false).await.map(|()| Value::Null),
             }
         })
     }
@@ -109,7 +127,7 @@ impl Wires {
             Place::Door(door) => (Some(door), None),
             Place::Group(group) => (None, Some(group)),
         };
-        let told = self.0.explain(&who, at, door, group).ok_or("neither cloud knows this person")?;
+        let told = self.engine.explain(&who, at, door, group).ok_or("neither cloud knows this person")?;
         let open = told.grants.iter().filter(|grant| {
             grant.from.is_none_or(|from| from <= told.at) && grant.until.is_none_or(|until| told.at < until)
         });

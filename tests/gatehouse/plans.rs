@@ -273,3 +273,20 @@ fn rule_2_never_touch_means_no_grant_no_removal_no_suspension() {
     world.booking(1, boss, "2026-12-01T09:00:00Z", "2026-12-01T10:00:00Z");
     assert!(world.words().is_empty());
 }
+
+#[test]
+fn rule_3_where_patch_is_ignored_a_window_in_force_is_extended_a_minute_before_its_end_and_cut_at_once() {
+    let mut world = World::new("2026-12-01T09:00:00Z");
+    world.ledger.patch_ignored = true;
+    let ada = world.customer(90210, "ada@example.org");
+    let user = world.user(771, "ada@example.org");
+    world.own_row(user, GROUP, window("2026-12-01T08:45:00Z", "2026-12-01T10:15:00Z"), ada);
+    world.booking(1, ada, "2026-12-01T09:00:00Z", "2026-12-01T12:00:00Z");
+    assert!(world.words().is_empty());
+    assert_eq!(world.plan().next_at, Some(at("2026-12-01T10:14:00Z")));
+    world.now = at("2026-12-01T10:14:00Z");
+    assert_eq!(world.words(), ["moved 45901 771"]);
+    world.now = at("2026-12-01T09:00:00Z");
+    world.booking(1, ada, "2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z");
+    assert_eq!(world.words(), ["moved 45901 771"]);
+}

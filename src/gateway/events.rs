@@ -1,0 +1,215 @@
+//! Reads Kisi's record of events into the outbox, and what its events name anew (rules 7, promise 4).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::alarm::OUTBOX_FULL;
+use super::connection::Fault;
+use super::engine::{Cloud, Engine};
+use super::roster::look_at;
+use crate::domain::event::Event;
+use crate::domain::{LockId, Timestamp, UserId};
+use crate::kisi::error::{Fault as CallFault, KisiError};
+use crate::kisi::record::{self, Hint, Interval, Kind, Known, Mark};
+use crate::net::backoff::doubled;
+use crate::net::pace::Class;
+use crate::store::{Batch, Key, StoreError};
+
+/// The kind of call that connections and errors name.
+const CALL: &str = "events";
+const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Events that were read this long after the last reading were missed meanwhile: they are told as replayed.
+const REPLAYED_AFTER: TimeDelta = TimeDelta::seconds(60);
+/// How far back the record is read where the ledger was lost: what Kisi shows within 48 hours must reach the broker,
+/// and once too often is better than not at all.
+const LOST_LEDGER: TimeDelta = TimeDelta::hours(48);
+
+/// What is kept of how the record was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Rereads {
+    /// When the record begins for us.
+    began: Option<Timestamp>,
+    /// The last reading of an hour back.
+    hour: Option<Timestamp>,
+    /// The last reading of two days back.
+    night: Option<Timestamp>,
+}
+
+/// How the connection stands by a failed call.
+pub fn fault_of(error: &KisiError) -> Fault {
+    match error {
+        KisiError::Refused { .. } => Fault::Refused,
+        KisiError::Passing { fault: CallFault::NotSent(_) | CallFault::Lost(_), .. } => Fault::Silent,
+        KisiError::Passing { .. } | KisiError::Item { .. } => Fault::Poor,
+    }
+}
+
+/// Reads the record until `stop`.
+pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
+    let mut failures = 0;
+    loop {
+        engine.beat("events");
+        let wait = match poll(&engine).await {
+            Ok(true) => {
+                failures = 0;
+                Duration::ZERO
+            }
+            Ok(false) => {
+                failures = 0;
+                engine.settings.events
+            }
+            Err(error) => {
+                tracing::debug!(error, "the record could not be read");
+                failures += 1;
+                doubled(PAUSE, PAUSE_MAX, failures).max(engine.settings.events)
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = engine.clock.sleep(wait) => {}
+        }
+    }
+}
+
+/// One reading. Whether there is more to be read at once.
+async fn poll(engine: &Engine) -> Result<bool, String> {
+    // A full outbox stops the reading, not the keeping: Kisi keeps the record (rules 7).
+    if engine.state().outbox >= OUTBOX_FULL {
+        engine.told.notify_one();
+        return Ok(false);
+    }
+    // The record is read by Kisi's time; before that is known there is no telling what 'until now' means.
+    let Some(now) = engine.trusted_now() else { return Ok(false) };
+    let (mark, mut rereads) = begin(engine, now).await.map_err(|error| error.to_string())?;
+    let kind = record::due(rereads.hour, rereads.night, now);
+    let interval = record::interval(mark, now, kind);
+    let readers = engine.state().doors_of_readers.clone();
+    let polled = match engine.kisi.poll(interval.from, interval.to, &readers, now).await {
+        Ok(polled) => polled,
+        Err(error) => {
+            engine.failed(Cloud::Kisi, CALL, fault_of(&error), error.to_string());
+            return Err(error.to_string());
+        }
+    };
+    engine.succeeded(Cloud::Kisi, CALL);
+    if polled.whole {
+        note_reread(&mut rereads, kind, now);
+    }
+    let asides = polled.aside.iter().map(|aside| format!("an event of Kisi is set aside: {}", aside.why)).collect();
+    engine.state().link_notes.insert("events", asides);
+    let fresh = keep(engine, mark, rereads, interval, polled).await.map_err(|error| error.to_string())?;
+    if !fresh.is_empty() {
+        engine.count_outbox();
+        engine.outbox.notify_one();
+        engine.told.notify_one();
+        follow(engine, fresh).await;
+    }
+    Ok(interval.more)
+}
+
+fn note_reread(rereads: &mut Rereads, kind: Kind, now: Timestamp) {
+    if kind != Kind::Poll {
+        rereads.hour = Some(now);
+    }
+    if kind == Kind::Night {
+        rereads.night = Some(now);
+    }
+}
+
+/// How far the record was read. At the very first start it begins now; with the ledger lost, as far back as must be.
+async fn begin(engine: &Engine, now: Timestamp) -> Result<(Mark, Rereads), StoreError> {
+    let mut rereads: Rereads = engine.store.value(Key::Rereads)?.unwrap_or_default();
+    let watermark: Option<Timestamp> = engine.store.value(Key::Watermark)?;
+    if let (Some(began), Some(watermark)) = (rereads.began, watermark) {
+        return Ok((Mark { began, watermark }, rereads));
+    }
+    let began = if engine.state().ledger_lost { now - LOST_LEDGER } else { now };
+    rereads = Rereads { began: Some(began), hour: Some(now), night: Some(now) };
+    let mut batch = Batch::new();
+    batch.value(Key::Rereads, &rereads);
+    batch.value(Key::Watermark, &began);
+    engine.commit(batch).await?;
+    Ok((Mark { began, watermark: began }, rereads))
+}
+
+/// Picks what is new and keeps it, with the watermark, in one write.
+async fn keep(
+    engine: &Engine,
+    mark: Mark,
+    rereads: Rereads,
+    interval: Interval,
+    polled: crate::kisi::events::Polled,
+) -> Result<Vec<Event>, StoreError> {
+    let last_of_door: BTreeMap<LockId, Timestamp> = engine.store.door_times()?;
+    let seen = |uuid: &str| engine.store.seen(uuid).unwrap_or(false);
+    let known = Known { mark, seen: &seen, last_of_door: &last_of_door };
+    let whole = polled.whole;
+    let replayed = interval.to - mark.watermark > REPLAYED_AFTER.max(pace(engine) * 5);
+    let taken = record::take(&known, polled.events, interval, whole, replayed);
+    let mut batch = Batch::new();
+    batch.events(published(engine, &taken.fresh), taken.watermark);
+    batch.value_along(Key::Rereads, &rereads);
+    engine.commit(batch).await?;
+    let mut state = engine.state();
+    for event in &taken.fresh {
+        state.show_event(event.clone());
+    }
+    Ok(taken.fresh)
+}
+
+fn pace(engine: &Engine) -> TimeDelta {
+    TimeDelta::from_std(engine.settings.events).unwrap_or_default()
+}
+
+/// What goes into the outbox: everything, unless the demo drops some on purpose.
+fn published(engine: &Engine, fresh: &[Event]) -> Vec<Event> {
+    #[cfg(feature = "demo")]
+    if engine.settings.sabotage == Some(super::Sabotage::LostEvent) {
+        return fresh.iter().filter(|event| !event.uuid.ends_with(['0', '7'])).cloned().collect();
+    }
+    let _ = engine;
+    fresh.to_vec()
+}
+
+/// Reads again what events of another hand name: users, assignments, groups.
+async fn follow(engine: &Engine, fresh: Vec<Event>) {
+    let theirs: Vec<Event> = {
+        let state = engine.state();
+        let us = state.own_user;
+        fresh.into_iter().filter(|event| !expected(&state, event, us)).collect()
+    };
+    let (mut rows, mut users) = (Vec::new(), Vec::new());
+    for hint in record::hints(&theirs, None) {
+        match hint {
+            Hint::Assignment(row) => rows.push(row),
+            Hint::User(user) => users.push(user),
+            Hint::Group(_) | Hint::Roster => engine.read_roster.notify_one(),
+        }
+    }
+    if rows.is_empty() && users.is_empty() {
+        return;
+    }
+    if let Err(error) = look_at(engine, &rows, &users, Class::Roster).await {
+        tracing::warn!(%error, "what another hand changed in Kisi could not be read; the next roster will");
+    }
+    engine.sync.notify_one();
+}
+
+/// Whether the event only tells what we did ourselves and know: somebody may use our key's user too.
+fn expected(state: &super::state::State, event: &Event, us: Option<UserId>) -> bool {
+    if us.is_none() || event.actor != us {
+        return false;
+    }
+    let gone = event.kind.ends_with(".destroy");
+    match event.object.as_ref().map(|(kind, id)| (kind.as_str(), *id)) {
+        Some(("RoleAssignment", id)) => gone != state.ledger.owned.contains_key(&crate::domain::AssignmentId(id)),
+        Some(("User", id)) => gone != state.roster.users.contains_key(&UserId(id)),
+        _ => false,
+    }
+}

@@ -1,0 +1,82 @@
+//! Doors, controllers and readers: Kisi tells no change of theirs, so they are asked for at their own pace.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::engine::{Cloud, Engine};
+use super::events::fault_of;
+use crate::domain::LockId;
+use crate::kisi::state::Hardware;
+use crate::report::{ControllerState, DoorState, ReaderState};
+
+/// The kind of call that connections and errors name.
+const CALL: &str = "state of doors";
+
+/// Reads them until `stop`.
+pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
+    loop {
+        engine.beat("state");
+        read(&engine).await;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = engine.clock.sleep(engine.settings.hardware) => {}
+        }
+    }
+}
+
+/// Reads them once.
+pub async fn read(engine: &Engine) {
+    match engine.kisi.read_hardware().await {
+        Ok(hardware) => {
+            engine.succeeded(Cloud::Kisi, CALL);
+            take(engine, hardware);
+        }
+        Err(error) => engine.failed(Cloud::Kisi, CALL, fault_of(&error), error.to_string()),
+    }
+}
+
+fn take(engine: &Engine, hardware: Hardware) {
+    let mut state = engine.state();
+    let last: BTreeMap<LockId, _> =
+        state.retained.doors.iter().map(|(id, door)| (*id, door.last_event)).collect();
+    let doors = hardware.locks.values().map(|lock| {
+        let door = DoorState {
+            id: lock.id,
+            name: lock.name.clone(),
+            online: lock.online,
+            unlocked: lock.unlocked,
+            open: lock.open,
+            locked_down: lock.locked_down,
+            last_event: last.get(&lock.id).copied().flatten(),
+        };
+        (lock.id, door)
+    });
+    let controllers = hardware.controllers.values().map(|controller| {
+        let state = ControllerState {
+            id: controller.id,
+            name: controller.name.clone(),
+            online: controller.online,
+            model: controller.model.clone(),
+        };
+        (controller.id, state)
+    });
+    let readers = hardware.readers.values().map(|reader| {
+        let state = ReaderState {
+            id: reader.id,
+            name: reader.name.clone(),
+            online: reader.online,
+            model: reader.model.clone(),
+            door: reader.door,
+            tampered: reader.tampered,
+        };
+        (reader.id, state)
+    });
+    state.retained.doors = doors.collect();
+    state.retained.controllers = controllers.collect();
+    state.retained.readers = readers.collect();
+    state.doors_of_readers = hardware.doors_of_readers();
+    drop(state);
+    engine.told.notify_one();
+}

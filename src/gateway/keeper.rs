@@ -1,0 +1,73 @@
+//! Tells how things are, at once where they change and every half minute where they don't; and tidies the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::engine::Engine;
+use super::start::prune_before;
+use crate::clock::Mono;
+use crate::mqtt::link::LinkState;
+use crate::report::Connection;
+use crate::store::Batch;
+
+/// How often the status is said though nothing changed: a third of how long it holds.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// How often alerts are judged though nothing was learnt: some are a matter of time alone.
+const JUDGED: Duration = Duration::from_secs(5);
+/// Changes that come together are told together.
+const TOGETHER: Duration = Duration::from_millis(100);
+/// How often the store is tidied and the trusted time kept, where nothing else was written.
+const TIDIED: Duration = Duration::from_secs(3600);
+
+/// Tells and tidies until `stop`. `link`: how the broker is.
+pub async fn run(engine: Arc<Engine>, mut link: watch::Receiver<LinkState>, stop: CancellationToken) {
+    let mut said = Mono::default();
+    let mut tidied = engine.clock.mono();
+    loop {
+        engine.beat("keeper");
+        note_broker(&engine, &link.borrow_and_update().clone());
+        let now = engine.clock.mono();
+        let beat = now.since(said) >= HEARTBEAT;
+        if beat {
+            said = now;
+        }
+        engine.tell(beat);
+        if now.since(tidied) >= TIDIED {
+            tidied = now;
+            tidy(&engine).await;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = engine.clock.sleep(JUDGED) => {}
+            () = engine.told.notified() => engine.clock.sleep(TOGETHER).await,
+            changed = link.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+fn note_broker(engine: &Engine, link: &LinkState) {
+    let now = engine.guess();
+    let mono = engine.clock.mono();
+    let at = |then: Mono| now - chrono::TimeDelta::from_std(mono.since(then)).unwrap_or_default();
+    let mut state = engine.state();
+    let since = if state.broker.state == link.state { state.broker.since } else { at(link.since) };
+    state.broker = Connection {
+        state: link.state,
+        since,
+        last_success: link.last_success.map(at),
+        error: link.error.as_ref().map(ToString::to_string),
+    };
+}
+
+async fn tidy(engine: &Engine) {
+    let now = engine.guess();
+    let (events_before, seen_before) = prune_before(now, engine.settings.keep_events);
+    let mut batch = Batch::new();
+    batch.prune(events_before, seen_before);
+    // A failure is told by the commit itself.
+    let _ = engine.commit(batch).await;
+    engine.state().removed_by_others.retain(|(at, _)| now - *at < chrono::TimeDelta::hours(24));
+}

@@ -1,0 +1,121 @@
+//! The loops and their order. The only room that knows both clouds, the store and the broker.
+//!
+//! Every input says only 'look again': it wakes a loop, which works in batches at its own pace. [`reading`] brings what
+//! Nexudus says, [`roster`] what Kisi holds; [`sync`] decides over the whole and carries out; [`events`] and
+//! [`hardware`] bring what happens at the doors; [`keeper`] tells how things are. What decides is in `domain`.
+
+pub mod alarm;
+pub mod alerts;
+mod answers;
+pub mod connection;
+mod desk;
+pub mod engine;
+mod events;
+mod hardware;
+mod keeper;
+mod reading;
+mod roster;
+#[cfg(feature = "demo")]
+mod sabotage;
+mod start;
+pub mod state;
+mod sync;
+mod wires;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use desk::Counter;
+pub use engine::Engine;
+pub use reading::read_all as read_nexudus;
+pub use roster::read as read_roster;
+#[cfg(feature = "demo")]
+pub use sabotage::Sabotage;
+pub use start::{Outside, StartError, engine, people};
+
+use crate::mqtt::broker::Broker;
+use crate::mqtt::commands::CommandName;
+use crate::mqtt::link::{self, LinkState};
+use crate::nexudus::schedule::{Paces, Schedule};
+use crate::store::Batch;
+use wires::Wires;
+
+/// How long the loops may take to end.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// What the loops need beside the engine.
+pub struct Wiring {
+    /// Reaches the broker.
+    pub broker: Arc<dyn Broker>,
+    /// `mqtt.topic_prefix`.
+    pub topic_prefix: String,
+    /// `mqtt.commands`.
+    pub commands: BTreeSet<CommandName>,
+    /// `nexudus.changes` and `nexudus.refresh`.
+    pub paces: Paces,
+    /// Seeds the pauses between tries.
+    pub seed: u64,
+}
+
+/// Runs every loop until `stop`, then ends them in order: the broker is told last.
+pub async fn run(engine: Arc<Engine>, wiring: Wiring, stop: CancellationToken) {
+    let wires = Wires::new(engine.clone());
+    let customers = engine.clone();
+    let times = engine.clone();
+    let (link_state, link_seen) = watch::channel(LinkState::new(engine.clock.mono()));
+    let link = link::Link {
+        broker: wiring.broker,
+        topic_prefix: wiring.topic_prefix,
+        site: engine.rules().site.clone(),
+        people: engine.settings.people,
+        outbox: Arc::new(wires.clone()),
+        retained: engine.retained(),
+        memberships: engine.memberships.clone(),
+        served: wiring.commands,
+        commands: Arc::new(wires.clone()),
+        ids: Arc::new(wires),
+        customer_of: Arc::new(move |user| customers.state().customer_of(user)),
+        trusted_now: Arc::new(move || times.trusted_now()),
+        limits: link::Limits::default(),
+        clock: engine.clock.clone(),
+    };
+    let rng = fastrand::Rng::with_seed(wiring.seed);
+    let budget = engine.nexudus.client().sustained_per_hour();
+    let schedule = Schedule::new(engine.nexudus.needs(), wiring.paces, budget, engine.clock.mono(), rng);
+    let loops = TaskTracker::new();
+    loops.spawn(reading::run(engine.clone(), schedule, stop.clone()));
+    loops.spawn(roster::run(engine.clone(), stop.clone()));
+    loops.spawn(sync::run(engine.clone(), stop.clone()));
+    loops.spawn(events::run(engine.clone(), stop.clone()));
+    loops.spawn(hardware::run(engine.clone(), stop.clone()));
+    loops.spawn(keeper::run(engine.clone(), link_seen, stop.clone()));
+    loops.close();
+    let goodbye = CancellationToken::new();
+    let broker = tokio::spawn(link::run(link, link_state, goodbye.clone()));
+    stop.cancelled().await;
+    if engine.clock.timeout(END_WITHIN, loops.wait()).await.is_err() {
+        tracing::warn!("some loops did not end in time");
+    }
+    settle(&engine).await;
+    goodbye.cancel();
+    if broker.await.is_err() {
+        tracing::warn!("the link to the broker ended badly");
+    }
+}
+
+/// Keeps what would have gone along with the next change.
+pub async fn settle(engine: &Engine) {
+    // A failure is told by the commit itself.
+    let _ = engine.commit(Batch::new()).await;
+}
+
+/// Reads both clouds whole, once, for a verb.
+pub async fn read_all(engine: &Engine) -> Result<(), String> {
+    read_roster(engine).await?;
+    read_nexudus(engine).await
+}

@@ -1,0 +1,356 @@
+//! Reads Nexudus at its paces and takes in what comes: the first half of the way of the data.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::Fault;
+use super::engine::{Cloud, Engine};
+use super::state::State;
+use crate::clock::Mono;
+use crate::domain::snapshot::{Absorbed, Entity, Listing, Record, Shelf, Snapshot};
+use crate::domain::{BookingId, CustomerId, Item, Rules, Timestamp, Window};
+use crate::nexudus::error::NexudusError;
+use crate::nexudus::read::{Brought, Known, Reading, ZoneCheck};
+use crate::nexudus::schedule::{Job, Outcome, Schedule};
+use crate::report::Pace;
+use crate::store::Batch;
+
+/// The longest wait of the loop.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Bookings that ended so long ago are forgotten: no rule asks for them any more.
+const PAST: TimeDelta = TimeDelta::hours(48);
+/// How many unknown customers are read singly at a time.
+const SINGLY: usize = 20;
+/// How often the location's zone is compared.
+const ZONE_CHECKED: Duration = Duration::from_secs(12 * 3600);
+
+/// Reads until `stop`.
+pub async fn run(engine: Arc<Engine>, mut schedule: Schedule, stop: CancellationToken) {
+    let mut tried = BTreeSet::new();
+    let mut zone_checked: Option<Mono> = None;
+    loop {
+        engine.beat("nexudus");
+        note(&engine, &schedule, &tried);
+        let now = engine.clock.mono();
+        let (due, job) = schedule.next().unwrap_or((now.plus(LONGEST_WAIT), Job::Cancelled));
+        if due > now {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = engine.clock.sleep(due.since(now).min(LONGEST_WAIT)) => {}
+                () = engine.read_nexudus.notified() => schedule.all(engine.clock.mono()),
+            }
+            continue;
+        }
+        schedule.begin(job, now);
+        let outcome = tokio::select! {
+            () = stop.cancelled() => return,
+            outcome = perform(&engine, job) => outcome,
+        };
+        if let Job::Whole(entity) = job
+            && !matches!(outcome.1, Outcome::Failed { all: true, .. })
+        {
+            tried.insert(entity);
+        }
+        let now = engine.clock.mono();
+        schedule.done(job, now, outcome.0, outcome.1);
+        let answers = !matches!(outcome.1, Outcome::Failed { .. });
+        if answers && state_is_ready(&engine) && zone_checked.is_none_or(|at| now.since(at) >= ZONE_CHECKED) {
+            zone_checked = Some(now);
+            check_zone(&engine).await;
+        }
+    }
+}
+
+/// Reads every list that the links need once, whole, for a verb.
+pub async fn read_all(engine: &Engine) -> Result<(), String> {
+    for entity in engine.nexudus.needs().entities() {
+        let (_, outcome) = perform(engine, Job::Whole(entity)).await;
+        if let Outcome::Failed { all: true, .. } = outcome {
+            let error = engine.state().nexudus.error().unwrap_or_else(|| "no answer".to_owned());
+            return Err(format!("Nexudus could not be read: {error}"));
+        }
+    }
+    engine.state().read_once = true;
+    Ok(())
+}
+
+fn state_is_ready(engine: &Engine) -> bool {
+    engine.state().read_once
+}
+
+/// The paces that are kept, and whether every list has been read, or at least asked for, so that one may decide.
+fn note(engine: &Engine, schedule: &Schedule, tried: &BTreeSet<Entity>) {
+    let paces = schedule.paces();
+    let pace = Pace { changes_s: whole_seconds(paces.changes), refresh_s: whole_seconds(paces.refresh) };
+    let entities = engine.nexudus.needs().entities();
+    let mut state = engine.state();
+    let stretched = state.pace != pace;
+    state.pace = pace;
+    let known = |entity: &Entity| tried.contains(entity) || whole(&state.snapshot, *entity).is_some();
+    if !state.read_once && entities.iter().all(known) {
+        state.read_once = true;
+        engine.sync.notify_one();
+    }
+    drop(state);
+    if stretched {
+        engine.told.notify_one();
+    }
+}
+
+fn whole_seconds(span: Duration) -> u64 {
+    span.as_secs() + u64::from(span.subsec_nanos() > 0)
+}
+
+fn whole(snapshot: &Snapshot, entity: Entity) -> Option<(Timestamp, Timestamp)> {
+    match entity {
+        Entity::Bookings => snapshot.bookings.whole(),
+        Entity::Resources => snapshot.resources.whole(),
+        Entity::Customers => snapshot.customers.whole(),
+        Entity::Passes => snapshot.passes.whole(),
+        Entity::PassKinds => snapshot.pass_kinds.whole(),
+        Entity::Contracts => snapshot.contracts.whole(),
+        Entity::PausedPeriods => snapshot.paused_periods.whole(),
+        Entity::Desks => snapshot.desks.whole(),
+        Entity::Teams => snapshot.teams.whole(),
+    }
+}
+
+/// One job, and what it brought taken in. How many calls it took, and what the schedule is to be told.
+async fn perform(engine: &Engine, job: Job) -> (u32, Outcome) {
+    let began = engine.guess();
+    let rules = engine.rules();
+    let horizon = TimeDelta::from_std(rules.horizon).unwrap_or(TimeDelta::days(14));
+    let longest_after = rules.links.iter().map(|link| link.after).max().unwrap_or_default();
+    let behind = TimeDelta::from_std(longest_after).unwrap_or_default() + TimeDelta::hours(1);
+    let Some(window) = Window::new(Some(began - behind), Some(began + horizon)) else { return (1, Outcome::Read) };
+    let known = Known::of(&engine.state().snapshot);
+    match engine.nexudus.perform(job, window, &known, began).await {
+        Ok(brought) => {
+            engine.succeeded(Cloud::Nexudus, call_name(job));
+            let (calls, outcome) = (brought.calls(), brought.outcome());
+            if take(engine, job, brought).await {
+                engine.sync.notify_one();
+            }
+            read_strangers(engine).await;
+            (calls, outcome)
+        }
+        Err(error) => {
+            let fault = match &error {
+                NexudusError::Refused(_) => Fault::Refused,
+                error if error.is_no_answer() => Fault::Silent,
+                _ => Fault::Poor,
+            };
+            if let NexudusError::WrongZone { .. } = &error {
+                engine.state().doubted.insert(Entity::Bookings, error.to_string());
+            }
+            engine.failed(Cloud::Nexudus, call_name(job), fault, error.to_string());
+            (1, Outcome::from(&error))
+        }
+    }
+}
+
+/// The name of a kind of call, one for each list.
+fn call_name(job: Job) -> &'static str {
+    match job {
+        Job::Cancelled => "cancelled bookings",
+        Job::Whole(entity) | Job::Updated(entity) => match entity {
+            Entity::Bookings => "bookings",
+            Entity::Resources => "resources",
+            Entity::Customers => "customers",
+            Entity::Passes => "passes",
+            Entity::PassKinds => "kinds of pass",
+            Entity::Contracts => "contracts",
+            Entity::PausedPeriods => "paused periods",
+            Entity::Desks => "desks",
+            Entity::Teams => "teams",
+        },
+    }
+}
+
+/// Takes in a reading: memory first, then the disk. Whether it changed anything that decides.
+async fn take(engine: &Engine, job: Job, brought: Brought) -> bool {
+    let rules = engine.rules();
+    let mut batch = Batch::new();
+    let matters = {
+        let mut state = engine.state();
+        let state = &mut *state;
+        if let Job::Whole(entity) = job {
+            state.aside.insert(entity, brought.aside().to_vec());
+            state.doubted.remove(&entity);
+            if let Some(why) = brought.incomplete() {
+                state.doubted.insert(entity, why.to_owned());
+            }
+        }
+        let matters = match brought {
+            Brought::Bookings(reading) => bookings(engine, state, reading, &mut batch),
+            Brought::Customers(reading) => absorb(state, Entity::Customers, |s| &mut s.customers, reading, &mut batch),
+            Brought::Passes(reading) => absorb(state, Entity::Passes, |s| &mut s.passes, reading, &mut batch),
+            Brought::PassKinds(reading) => absorb(state, Entity::PassKinds, |s| &mut s.pass_kinds, reading, &mut batch),
+            Brought::Contracts(reading) => absorb(state, Entity::Contracts, |s| &mut s.contracts, reading, &mut batch),
+            Brought::PausedPeriods(reading) => {
+                absorb(state, Entity::PausedPeriods, |s| &mut s.paused_periods, reading, &mut batch)
+            }
+            Brought::Teams(reading) => absorb(state, Entity::Teams, |s| &mut s.teams, reading, &mut batch),
+            Brought::Resources(reading) => {
+                unlinked(state, &rules, "resources", &reading.listing, |item| match item {
+                    Item::Resource(id) => Some(id.0),
+                    _ => None,
+                });
+                absorb(state, Entity::Resources, |s| &mut s.resources, reading, &mut batch)
+            }
+            Brought::Desks(reading) => {
+                unlinked(state, &rules, "desks", &reading.listing, |item| match item {
+                    Item::Desk(id) => Some(id.0),
+                    _ => None,
+                });
+                absorb(state, Entity::Desks, |s| &mut s.desks, reading, &mut batch)
+            }
+            Brought::Cancelled(_) => false,
+        };
+        state.dirty |= matters;
+        matters
+    };
+    // The cache is rebuilt from the clouds: where it can't be written, memory goes on.
+    let _ = engine.commit(batch).await;
+    matters
+}
+
+fn absorb<T>(
+    state: &mut State,
+    entity: Entity,
+    shelf: impl Fn(&mut Snapshot) -> &mut Shelf<T>,
+    reading: Reading<T>,
+    batch: &mut Batch,
+) -> bool
+where
+    T: Record + serde::Serialize,
+    T::Id: Into<u64>,
+{
+    let shelf = shelf(&mut state.snapshot);
+    let first = shelf.whole();
+    let absorbed = shelf.absorb(reading.listing);
+    batch.shelf(entity, shelf, &absorbed);
+    // Whether removals may be believed hangs on the whole readings too, in their beginning.
+    let ripens = first.is_none_or(|(began, last)| began == last) && shelf.whole() != first;
+    if let Some(why) = absorbed.refused {
+        state.doubted.insert(entity, why.to_owned());
+    }
+    absorbed.matters || ripens
+}
+
+/// Bookings: one that a cancellation names is gone as soon as one reading no longer shows it (rules 6). That is a
+/// positive word on this booking, so it holds also where nothing else is left in the list.
+fn bookings(
+    engine: &Engine,
+    state: &mut State,
+    reading: Reading<crate::domain::snapshot::Booking>,
+    batch: &mut Batch,
+) -> bool {
+    let shown: BTreeSet<BookingId> = reading.listing.rows.iter().map(Record::id).collect();
+    let aside: BTreeSet<u64> = reading.listing.aside.iter().filter_map(|aside| aside.id).collect();
+    let scope = reading.listing.whole;
+    let mut matters = absorb(state, Entity::Bookings, |s| &mut s.bookings, reading, batch);
+    let Some(scope) = scope else { return matters };
+    let gone: Vec<BookingId> = state
+        .snapshot
+        .bookings
+        .iter()
+        .filter(|row| row.within(&scope) && !shown.contains(&row.id) && !aside.contains(&row.id.0))
+        .filter(|row| engine.nexudus.cancelled(row))
+        .map(|row| row.id)
+        .collect();
+    for id in &gone {
+        matters |= state.snapshot.bookings.remove(*id);
+    }
+    let past = engine.clock_guess(state) - PAST;
+    let spent = state.snapshot.bookings.prune(|row| row.to < past);
+    batch.forget(Entity::Bookings, gone.into_iter().chain(spent));
+    matters
+}
+
+/// Links that name something Nexudus does not have.
+fn unlinked(
+    state: &mut State,
+    rules: &Rules,
+    what: &'static str,
+    listing: &Listing<crate::domain::snapshot::Named>,
+    id: impl Fn(Item) -> Option<u64>,
+) {
+    if listing.whole.is_none() {
+        return;
+    }
+    let there: BTreeSet<u64> = listing.rows.iter().map(|row| row.id).collect();
+    let missing = rules.links.iter().filter(|link| id(link.item).is_some_and(|id| !there.contains(&id)));
+    let notes = missing.map(|link| {
+        format!("the link of {} leads nowhere: Nexudus does not have it; correct the [[link]]", link.item)
+    });
+    state.link_notes.insert(what, notes.collect());
+}
+
+/// Customers of new bookings, passes and contracts who have not been read yet: each is read at once.
+async fn read_strangers(engine: &Engine) {
+    let strangers: Vec<CustomerId> = {
+        let state = engine.state();
+        let snapshot = &state.snapshot;
+        if snapshot.customers.whole().is_none() {
+            return;
+        }
+        let of_bookings = snapshot.bookings.iter().filter_map(|booking| booking.customer);
+        let of_passes = snapshot.passes.iter().map(|pass| pass.customer);
+        let of_contracts = snapshot.contracts.iter().map(|contract| contract.customer);
+        let all: BTreeSet<CustomerId> = of_bookings.chain(of_passes).chain(of_contracts).collect();
+        all.into_iter()
+            .filter(|id| snapshot.customers.get(*id).is_none() && !state.strangers.contains(id))
+            .take(SINGLY)
+            .collect()
+    };
+    for id in strangers {
+        // Asked for once: the complete readings of customers bring it otherwise, or it is none.
+        engine.state().strangers.insert(id);
+        match engine.nexudus.customer(id).await {
+            Ok(Some(customer)) => {
+                let mut batch = Batch::new();
+                {
+                    let mut state = engine.state();
+                    let began = engine.clock_guess(&state);
+                    let listing = Listing { rows: vec![customer], aside: Vec::new(), whole: None, began };
+                    let absorbed: Absorbed<CustomerId> = state.snapshot.customers.absorb(listing);
+                    batch.shelf(Entity::Customers, &state.snapshot.customers, &absorbed);
+                    state.dirty = true;
+                }
+                let _ = engine.commit(batch).await;
+                engine.sync.notify_one();
+            }
+            Ok(None) => {}
+            Err(error) => {
+                engine.state().strangers.remove(&id);
+                tracing::warn!(customer = %id, %error, "a customer could not be read");
+                return;
+            }
+        }
+    }
+}
+
+/// Whether the location's zone in Nexudus is `site.timezone`.
+async fn check_zone(engine: &Engine) {
+    let notes = match engine.nexudus.zone_check(engine.guess()).await {
+        Ok(ZoneCheck::Differs { nexudus, ours }) => {
+            vec![format!("Nexudus says the location's zone is '{nexudus}', site.timezone says {ours}: correct one")]
+        }
+        Ok(ZoneCheck::Agrees) => Vec::new(),
+        Ok(ZoneCheck::Unknown(why)) => {
+            tracing::info!(why, "the location's zone could not be compared");
+            Vec::new()
+        }
+        Err(error) => {
+            tracing::info!(%error, "the location's zone could not be compared");
+            return;
+        }
+    };
+    engine.state().link_notes.insert("zone", notes);
+    engine.told.notify_one();
+}
