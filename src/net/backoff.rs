@@ -98,9 +98,8 @@ mod tests {
 
     #[test]
     fn rule_8_pauses_double_from_ten_seconds_to_five_minutes() {
-        let pauses: Vec<u64> = (0..8)
-            .map(|n| doubled(Duration::from_secs(10), Duration::from_secs(300), n).as_secs())
-            .collect();
+        let pauses: Vec<u64> =
+            (0..8).map(|n| doubled(Duration::from_secs(10), Duration::from_secs(300), n).as_secs()).collect();
         assert_eq!(pauses, [10, 20, 40, 80, 160, 300, 300, 300]);
         assert_eq!(doubled(Duration::from_secs(10), Duration::from_secs(300), 99), Duration::from_secs(300));
     }
@@ -108,10 +107,8 @@ mod tests {
     #[test]
     fn retry_after_is_seconds_or_a_date_against_the_answers_own() {
         assert_eq!(retry_after(&answer(&[("retry-after", "17")])), Some(Duration::from_secs(17)));
-        let dated = answer(&[
-            ("date", "Tue, 24 Nov 2026 10:00:00 GMT"),
-            ("retry-after", "Tue, 24 Nov 2026 10:01:30 GMT"),
-        ]);
+        let dated =
+            answer(&[("date", "Tue, 24 Nov 2026 10:00:00 GMT"), ("retry-after", "Tue, 24 Nov 2026 10:01:30 GMT")]);
         assert_eq!(retry_after(&dated), Some(Duration::from_secs(90)));
         assert_eq!(retry_after(&answer(&[("retry-after", "Tue, 24 Nov 2026 10:01:30 GMT")])), None);
         assert_eq!(retry_after(&answer(&[("retry-after", "-3")])), None);

@@ -243,16 +243,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_redirect_is_an_answer_and_is_not_followed() {
-        let url = serve(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".to_vec(), false).await;
+        let url =
+            serve(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".to_vec(), false).await;
         let answer = get(url, LONG, 100).await.expect("an answer");
         assert_eq!((answer.status, answer.header("location"), answer.verified), (302, Some("/elsewhere"), true));
     }
 
     #[test]
     fn rule_4_a_certificate_out_of_its_time_is_found_under_every_wrapping() {
-        let wrapped = |error: CertificateError| {
-            io::Error::other(io::Error::other(rustls::Error::InvalidCertificate(error)))
-        };
+        let wrapped =
+            |error: CertificateError| io::Error::other(io::Error::other(rustls::Error::InvalidCertificate(error)));
         for error in [CertificateError::Expired, CertificateError::NotValidYet] {
             assert!(matches!(tls_fault(&wrapped(error)), Some(HttpError::CertificateTime(_))));
         }
