@@ -111,6 +111,11 @@ impl NexudusError {
         }
     }
 
+    /// Whether Nexudus asks all of us to wait.
+    pub fn is_throttle(&self) -> bool {
+        matches!(self, NexudusError::Passing { why: Passing::Throttled(_), .. })
+    }
+
     /// Whether no answer came at all: the other lists would fare no better.
     pub fn is_no_answer(&self) -> bool {
         matches!(self, NexudusError::Passing { why: Passing::NoAnswer(_), .. })

@@ -38,6 +38,23 @@ pub(super) enum Sifted<T> {
     Aside(Aside),
 }
 
+/// Looks at the rows of one attempt, each once, and may count what it sees.
+pub(super) trait Sift: Send {
+    /// What is made of a row.
+    type Row: Send;
+    fn sift(&mut self, row: &RawValue) -> Sifted<Self::Row>;
+}
+
+/// A sieve that counts nothing.
+pub(super) struct Each<F>(pub(super) F);
+
+impl<T: Send, F: Fn(&RawValue) -> Sifted<T> + Send> Sift for Each<F> {
+    type Row = T;
+    fn sift(&mut self, row: &RawValue) -> Sifted<T> {
+        (self.0)(row)
+    }
+}
+
 /// What a list brought.
 pub(super) struct Pile<T> {
     pub(super) rows: Vec<T>,
@@ -47,7 +64,8 @@ pub(super) struct Pile<T> {
     pub(super) witness: Option<T>,
     /// The latest stamp that is not after the reading began.
     pub(super) newest: Option<Timestamp>,
-    /// The earliest stamp of all.
+    /// The latest and the earliest stamp of all.
+    pub(super) latest: Option<Timestamp>,
     pub(super) oldest: Option<Timestamp>,
     /// How many rows the list has.
     pub(super) table_rows: usize,
@@ -57,12 +75,13 @@ pub(super) struct Pile<T> {
 }
 
 impl<T> Pile<T> {
-    fn new() -> Pile<T> {
+    pub(super) fn empty() -> Pile<T> {
         Pile {
             rows: Vec::new(),
             aside: Vec::new(),
             witness: None,
             newest: None,
+            latest: None,
             oldest: None,
             table_rows: 0,
             incomplete: None,
@@ -81,25 +100,26 @@ impl<T> Pile<T> {
     fn stamp(&mut self, at: Option<Timestamp>, began: Timestamp) {
         let Some(at) = at else { return };
         self.oldest = Some(self.oldest.map_or(at, |oldest| oldest.min(at)));
+        self.latest = self.latest.max(Some(at));
         if at <= began {
             self.newest = self.newest.max(Some(at));
         }
     }
 }
 
-/// Reads the list. `sift` is told of each row once; it is made anew for each attempt, since it may count.
+/// Reads the list with a sieve that is made anew for each attempt, and hands back the last one's.
 /// A list that moved each time is returned as incomplete; a page that failed fails the reading.
-pub(super) async fn read_all<T, S: FnMut(&RawValue) -> Sifted<T>>(
+pub(super) async fn read_all<S: Sift>(
     client: &NexudusClient,
     list: &List,
     began: Timestamp,
-    mut sifter: impl FnMut() -> S,
-) -> Result<(Pile<T>, S), NexudusError> {
+    sieve: impl Fn() -> S + Send,
+) -> Result<(Pile<S::Row>, S), NexudusError> {
     let mut calls = 0;
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let mut sift = sifter();
+        let mut sift = sieve();
         let mut pile = attempt(client, list, began, &mut sift).await?;
         calls += pile.calls;
         if pile.incomplete.is_none() || attempts == ATTEMPTS {
@@ -109,13 +129,13 @@ pub(super) async fn read_all<T, S: FnMut(&RawValue) -> Sifted<T>>(
     }
 }
 
-async fn attempt<T>(
+async fn attempt<S: Sift>(
     client: &NexudusClient,
     list: &List,
     began: Timestamp,
-    sift: &mut impl FnMut(&RawValue) -> Sifted<T>,
-) -> Result<Pile<T>, NexudusError> {
-    let mut pile = Pile::new();
+    sift: &mut S,
+) -> Result<Pile<S::Row>, NexudusError> {
+    let mut pile = Pile::empty();
     let mut course = Course::new();
     loop {
         let (number, size) = course.next_page();
@@ -128,11 +148,18 @@ async fn attempt<T>(
             // Rows of the overlap have been sifted with the page before.
             if heads.len() >= overlap {
                 pile.stamp(list.stamped.of(&head), began);
-                pile.add(sift(row));
+                pile.add(sift.sift(row));
             }
             heads.push(head.id);
         });
         let page = read.map_err(|bad| list.broken(number, bad.to_string()))?;
+        if let (Some(oldest), Some(due)) = (pile.oldest, list.not_before)
+            && oldest < due
+        {
+            // An unknown filter is ignored and the whole table comes (trap 7): page after page for nothing.
+            let why = format!("rows older than was asked for came ({oldest}): Nexudus ignores the filter");
+            return Err(list.broken(number, why));
+        }
         match course.turn(&page, &heads) {
             Turn::Next => {}
             Turn::End(incomplete) => {

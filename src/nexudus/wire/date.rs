@@ -64,6 +64,11 @@ pub(super) fn opt_stamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Op
     }
 }
 
+/// A date of a plain name, which is UTC, that may be absent.
+pub(super) fn opt_instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    Ok(opt_stamp(deserializer)?.map(|stamp| stamp.instant))
+}
+
 /// A date of a name that ends in `Local`: the digits alone, since the offset beside them may be false
 /// (Nexudus API notes, 5).
 pub(super) fn opt_local<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NaiveDateTime>, D::Error> {

@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::date::{instant, opt_local, opt_stamp};
+use super::date::{instant, opt_instant, opt_local, opt_stamp};
 use super::lenient::{Scalar, flag, id, opt_flag, opt_id, opt_int, opt_text, present_ids, present_int, soft};
 use crate::domain::Timestamp;
 use crate::domain::snapshot::{Aside, Stamp};
@@ -195,6 +195,9 @@ pub struct ContractRow {
     /// `Id`.
     #[serde(deserialize_with = "id")]
     pub id: u64,
+    /// `UpdatedOn`.
+    #[serde(default, deserialize_with = "opt_instant")]
+    pub updated_on: Option<Timestamp>,
     /// `CoworkerId`.
     #[serde(deserialize_with = "id")]
     pub coworker_id: u64,
@@ -279,6 +282,9 @@ pub struct TeamRow {
     /// `Name`.
     #[serde(default, deserialize_with = "opt_text")]
     pub name: Option<String>,
+    /// `UpdatedOn`.
+    #[serde(default, deserialize_with = "opt_instant")]
+    pub updated_on: Option<Timestamp>,
     /// `ShareTimePasses`.
     #[serde(default, deserialize_with = "opt_flag")]
     pub share_time_passes: bool,
