@@ -223,8 +223,8 @@ impl Schedule {
         match job {
             Job::Whole(entity) if read => {
                 for lane in &mut self.lanes {
-                    let waits = lane.job == Job::Updated(entity)
-                        || (lane.job == Job::Cancelled && entity == Entity::Bookings);
+                    let waits =
+                        lane.job == Job::Updated(entity) || (lane.job == Job::Cancelled && entity == Entity::Bookings);
                     if waits && !lane.ready {
                         lane.ready = true;
                         lane.due = now.plus(lane.every.pace(paces).mul_f64(stretch));

@@ -43,7 +43,9 @@ impl Details {
         let mut due: Vec<(u64, (u64, Option<Timestamp>))> = wanted
             .iter()
             .filter_map(|(id, updated_on)| match self.kept.get(id) {
-                Some(detail) if detail.updated_on == *updated_on => again.then_some((detail.round + 1, (*id, *updated_on))),
+                Some(detail) if detail.updated_on == *updated_on => {
+                    again.then_some((detail.round + 1, (*id, *updated_on)))
+                }
                 _ => Some((0, (*id, *updated_on))),
             })
             .collect();
@@ -176,9 +178,9 @@ impl Reader {
                 },
                 Ok(None) => Found::Aside("the record was gone when it was read by id".to_owned()),
                 // A dead id may fail like that: it is neither there nor gone.
-                Err(error @ (NexudusError::Broken { .. } | NexudusError::Passing { why: Passing::Failed { .. }, .. })) => {
-                    Found::Aside(error.to_string())
-                }
+                Err(
+                    error @ (NexudusError::Broken { .. } | NexudusError::Passing { why: Passing::Failed { .. }, .. }),
+                ) => Found::Aside(error.to_string()),
                 Err(error) => return Err(error),
             };
             match found {

@@ -1,9 +1,7 @@
 //! One job of the schedule, done: the one call that the gateway's loop needs.
 
 use super::{CancelledSince, Known, Reader, Reading};
-use crate::domain::snapshot::{
-    Aside, Booking, Contract, Customer, Entity, Named, Pass, PassKind, PausedPeriod, Team,
-};
+use crate::domain::snapshot::{Aside, Booking, Contract, Customer, Entity, Named, Pass, PassKind, PausedPeriod, Team};
 use crate::domain::{Timestamp, Window};
 use crate::nexudus::error::NexudusError;
 use crate::nexudus::schedule::{Job, Outcome};

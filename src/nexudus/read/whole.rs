@@ -69,7 +69,12 @@ pub(super) struct ZoneGuard {
 impl Reader {
     /// Bookings that overlap the window, of linked resources or held. Rows whose local time disagrees with the site's
     /// zone are set aside; where they are more than half of the linked rows, the reading is refused (rules 4).
-    pub async fn bookings(&self, window: Window, known: &Known, began: Timestamp) -> Result<Reading<Booking>, NexudusError> {
+    pub async fn bookings(
+        &self,
+        window: Window,
+        known: &Known,
+        began: Timestamp,
+    ) -> Result<Reading<Booking>, NexudusError> {
         let mut list = BOOKINGS;
         if let Some(from) = window.from() {
             list = list.filtered("from_Booking_ToTime".to_owned(), for_filter((from - ANY_ZONE).naive_utc()));
