@@ -65,3 +65,49 @@ impl Http for Watched {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::net::Method;
+
+    struct Slow(Clock, Result<Response, HttpError>);
+
+    impl Http for Slow {
+        fn send(&self, _: Request) -> Boxed<'_, Result<Response, HttpError>> {
+            Box::pin(async move {
+                self.0.sleep(Duration::from_secs(3)).await;
+                self.1.clone()
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rule_4_each_answers_date_is_told_with_the_time_before_and_after() {
+        let clock = Clock::system();
+        let date = ("date".to_owned(), "Tue, 24 Nov 2026 10:00:00 GMT".to_owned());
+        let answer = Response { status: 409, headers: vec![date], body: bytes::Bytes::new(), verified: true };
+        let failure = HttpError::Connect("refused".to_owned());
+        for outcome in [Ok(answer), Err(failure)] {
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let told = seen.clone();
+            let inner = Arc::new(Slow(clock.clone(), outcome.clone()));
+            let watched = Watched::new(inner, clock.clone(), move |one| told.lock().expect("seen").push(one));
+            let url = url::Url::parse("https://api.example/").expect("a URL");
+            let body = bytes::Bytes::new();
+            let request = Request { method: Method::Get, url, headers: vec![], body, limit: Duration::from_secs(9) };
+            let before = clock.mono();
+            let got = watched.send(request).await;
+            let seen = seen.lock().expect("seen");
+            let [one] = &seen[..] else { panic!("{seen:?}") };
+            assert_eq!((one.sent, one.received.since(one.sent)), (before, Duration::from_secs(3)));
+            let date = "2026-11-24T10:00:00Z".parse().ok();
+            let expected = outcome.map(|_| Seen { status: 409, date, verified: true });
+            assert_eq!(one.outcome, expected);
+            assert_eq!(got.map(|answer| answer.status), expected.map(|seen| seen.status));
+        }
+    }
+}

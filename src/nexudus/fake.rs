@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::client::{NexudusClient, Settings};
 use crate::clock::{Clock, Mono};
 use crate::domain::Timestamp;
-use crate::net::{Boxed, Http, HttpError, Method, Request, Response};
+use crate::net::{Boxed, Http, HttpError, Request, Response};
 
 pub type Answer = Result<Response, HttpError>;
 
@@ -17,7 +17,6 @@ pub type Answer = Result<Response, HttpError>;
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub at: Mono,
-    pub method: Method,
     pub path: String,
     pub query: BTreeMap<String, String>,
     pub headers: BTreeMap<String, String>,
@@ -38,17 +37,18 @@ impl Asked {
     }
 }
 
+type Script = Box<dyn FnMut(&Asked) -> Answer + Send>;
+
 pub struct Fake {
     clock: Clock,
     log: Arc<Mutex<Vec<Asked>>>,
-    script: Mutex<Box<dyn FnMut(&Asked) -> Answer + Send>>,
+    script: Mutex<Script>,
 }
 
 impl Http for Fake {
     fn send(&self, request: Request) -> Boxed<'_, Answer> {
         let asked = Asked {
             at: self.clock.mono(),
-            method: request.method,
             path: request.url.path().trim_start_matches("/api/").to_owned(),
             query: request.url.query_pairs().into_owned().collect(),
             headers: request.headers.iter().map(|(name, value)| ((*name).to_owned(), value.0.clone())).collect(),

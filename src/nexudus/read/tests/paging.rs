@@ -87,7 +87,7 @@ proptest! {
             prop_assert!(ids.contains(id), "{} missed: {:?} of {:?}", id, ids, history);
         }
         if !matches!(order, Order::Mixed) {
-            prop_assert!(history.iter().any(|state| *state == ids), "{:?} never was: {:?}", ids, history);
+            prop_assert!(history.contains(&ids), "{:?} never was: {:?}", ids, history);
         }
     }
 }

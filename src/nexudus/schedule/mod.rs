@@ -5,6 +5,9 @@
 //! what is really kept (promise 2). A lane that fails backs off alone; a failure that concerns all of Nexudus holds all
 //! of them, and one job tries again.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use super::error::{NexudusError, Refusal};
@@ -168,12 +171,17 @@ impl Schedule {
         Schedule { paces, planned: calls_per_hour / 3600.0 * PLANNED, lanes, outage: Troubles::none(), rng }
     }
 
-    /// The next job and when it is due, which may be past. `None`: all are under way, or no link needs anything.
-    pub fn next(&self) -> Option<(Mono, Job)> {
+    /// The next job and when to begin it: now, or later. Of those that are due, the one whose next turn would come first
+    /// (its due time and its pace) goes first, so that after an outage the most frequent ones lead. `None`: all are
+    /// under way, or no link needs anything.
+    pub fn next(&self, now: Mono) -> Option<(Mono, Job)> {
         let idle = self.lanes.iter().filter(|lane| lane.ready && !lane.running);
-        let due = idle.map(|lane| (lane.due.max(lane.troubles.until).max(self.outage.until), lane.due, lane.job));
+        let turns = idle.map(|lane| {
+            let at = now.max(lane.due).max(lane.troubles.until).max(self.outage.until);
+            (at, lane.due.plus(lane.every.pace(self.paces)), lane.job)
+        });
         // The first of equals: the lanes stand in the order in which they should come at the start.
-        due.min_by_key(|(at, due, _)| (*at, *due)).map(|(at, _, job)| (at, job))
+        turns.min_by_key(|(at, turn, _)| (*at, *turn)).map(|(at, _, job)| (at, job))
     }
 
     /// Notes that the job begins: it is not named again until it is done.
