@@ -24,6 +24,7 @@ pub mod config;
 pub mod domain;
 pub mod mqtt;
 pub mod net;
+pub mod nexudus;
 pub mod report;
 pub mod store;
 #[cfg(feature = "demo")]

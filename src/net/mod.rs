@@ -3,6 +3,10 @@
 //! Knows no cloud. [`Http`] is the seam: a request in; status, headers and bytes out. Behind it stands a real client,
 //! or a twin in a simulation, so that sign-in, paging, rate limits and retries run there too.
 
+pub mod backoff;
+pub mod client;
+pub mod watch;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
