@@ -5,6 +5,7 @@
 
 pub mod backoff;
 pub mod client;
+pub mod pace;
 pub mod watch;
 
 use std::future::Future;
