@@ -14,6 +14,7 @@ pub mod event;
 pub mod explain;
 pub mod grant;
 pub mod guard;
+pub mod hardware;
 pub mod ids;
 pub mod ledger;
 pub mod person;

@@ -1,0 +1,61 @@
+//! Doors, controllers and readers as they are now. Kisi has no event for one that goes offline: only asking tells
+//! (Kisi API notes, 3.7).
+
+use std::collections::BTreeMap;
+
+use super::client::KisiClient;
+use super::error::KisiError;
+use super::roster::ROWS;
+use super::wire::Row;
+use super::wire::hardware::{ControllerRow, LockRow, ReaderRow};
+use crate::domain::event::Door;
+use crate::domain::hardware::{Controller, Lock, Reader};
+use crate::domain::snapshot::Aside;
+use crate::domain::{ControllerId, LockId, ReaderId};
+use crate::net::pace::Class;
+
+/// What one reading of the hardware brought. A thing that is missing here may have been skipped by the paging.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hardware {
+    /// Locks, by id.
+    pub locks: BTreeMap<LockId, Lock>,
+    /// Controllers, by id.
+    pub controllers: BTreeMap<ControllerId, Controller>,
+    /// Readers, by id.
+    pub readers: BTreeMap<ReaderId, Reader>,
+    /// Rows that could not be used.
+    pub aside: Vec<Aside>,
+}
+
+impl Hardware {
+    /// The door of each reader that has one: an event whose object is a reader goes to its lock (contract 3).
+    pub fn doors_of_readers(&self) -> BTreeMap<ReaderId, Door> {
+        let door = |reader: &Reader| {
+            let id = reader.door?;
+            let name = self.locks.get(&id).map_or_else(|| format!("door {id}"), |lock| lock.name.clone());
+            Some((reader.id, Door { id, name }))
+        };
+        self.readers.values().filter_map(door).collect()
+    }
+}
+
+impl KisiClient {
+    /// Reads locks, controllers and readers, of the configured place or of the whole organization.
+    pub async fn read_hardware(&self) -> Result<Hardware, KisiError> {
+        let mut hardware = Hardware::default();
+        let locks = self.hardware_list::<LockRow>("/locks", &mut hardware.aside).await?;
+        hardware.locks = locks.into_iter().map(|lock| (lock.id, lock)).collect();
+        let controllers = self.hardware_list::<ControllerRow>("/controllers", &mut hardware.aside).await?;
+        hardware.controllers = controllers.into_iter().map(|controller| (controller.id, controller)).collect();
+        let readers = self.hardware_list::<ReaderRow>("/readers", &mut hardware.aside).await?;
+        hardware.readers = readers.into_iter().map(|reader| (reader.id, reader)).collect();
+        Ok(hardware)
+    }
+
+    async fn hardware_list<R: Row>(&self, path: &str, aside: &mut Vec<Aside>) -> Result<Vec<R::Out>, KisiError> {
+        let query: Vec<_> = self.settings.place.map(|place| ("place_id", place.to_string())).into_iter().collect();
+        let listed = self.list::<R>(Class::State, path, &query, ROWS).await?;
+        aside.extend(listed.aside.into_iter().map(|row| Aside { id: row.id, why: format!("{path}: {}", row.why) }));
+        Ok(listed.rows)
+    }
+}
