@@ -71,12 +71,9 @@ impl NewAssignment {
     /// A user's assignment in a group.
     pub fn new(form: Form, user: UserId, group: GroupId, window: &Window) -> NewAssignment {
         let whose = match form {
-            Form::New => Whose::New {
-                applies_to_type: "Group",
-                applies_to_id: group,
-                assignee_type: "User",
-                assignee_id: user,
-            },
+            Form::New => {
+                Whose::New { applies_to_type: "Group", applies_to_id: group, assignee_type: "User", assignee_id: user }
+            }
             Form::Old => Whose::Old { user_id: user, group_id: group },
         };
         NewAssignment {

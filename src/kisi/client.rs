@@ -229,6 +229,8 @@ impl KisiClient {
             }
             Err((error, response)) => {
                 match &error {
+                    // 'There is none' is an answer too.
+                    error if read && error.is_missing() => state.gate.succeeded(read, sent),
                     KisiError::Refused { why, .. } if !concerns_one_lock(&ask.path, why) => {
                         state.gate.refused(why.clone(), read, sent, now);
                     }

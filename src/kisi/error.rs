@@ -38,6 +38,9 @@ pub enum Fault {
     /// A fault within Kisi, or on the way to it. Kisi may have done it.
     #[error("Kisi is in trouble: {0}")]
     Broken(ApiError),
+    /// It was not sent: its turn came too long after Kisi's last answer for what it would have risked.
+    #[error("its turn came too late")]
+    Late,
     /// Kisi answered well, with something that could not be read. It has done it.
     #[error("the answer could not be read: {0}")]
     Garbled(String),

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::client::{KisiClient, Listed, garbled};
 use super::error::{KisiError, if_there};
-use super::wire::people::{GroupLockRow, GroupRow, OwnUserRow, PlaceRow, RoleRow, UserRow};
 pub use super::wire::people::{Assignee, OwnUser, Role, Scope};
+use super::wire::people::{GroupLockRow, GroupRow, OwnUserRow, PlaceRow, RoleRow, UserRow};
 use crate::domain::event::Door;
 use crate::domain::roster::{Assignment, Group, Roster, User};
 use crate::domain::snapshot::Aside;

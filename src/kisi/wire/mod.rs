@@ -94,9 +94,9 @@ pub fn api_error(status: u16, body: &[u8]) -> ApiError {
         #[serde(default, deserialize_with = "lenient")]
         errors: Option<Value>,
     }
-    let said: Option<Said> = serde_json::from_slice(body).ok();
+    let said: Option<Value> = serde_json::from_slice(body).ok();
     let json = said.is_some();
-    let said = said.unwrap_or_default();
+    let said: Said = said.filter(Value::is_object).and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
     let code = said.code.and_then(|code| match code {
         Value::String(text) => Some(text),
         Value::Number(number) => Some(number.to_string()),
