@@ -213,37 +213,36 @@ impl KisiClient {
         let answer = self.http.send(self.request(ask)).await;
         let now = self.clock.mono();
         let key = self.settings.api_key.expose_secret();
-        let result = classed(call, answer, key);
+        let error = fault_of(call, &answer, key);
         let mut state = self.state();
-        if let Ok(response) | Err((_, Some(response))) = &result {
+        if let Ok(response) = &answer {
             state.note_deprecation(call, response);
             if response.status < 500 {
                 state.answered = Some(now);
             }
         }
-        match result {
-            Ok(response) => {
+        match &error {
+            None => {
                 state.hold = None;
                 state.gate.succeeded(read, sent);
-                Ok(response)
             }
-            Err((error, response)) => {
-                match &error {
-                    // 'There is none' is an answer too.
-                    error if read && error.is_missing() => state.gate.succeeded(read, sent),
-                    KisiError::Refused { why, .. } if !concerns_one_lock(&ask.path, why) => {
-                        state.gate.refused(why.clone(), read, sent, now);
-                    }
-                    KisiError::Passing { fault: Fault::Busy(_), .. } => {
-                        let unsaid = state.hold.map_or(FIRST_HOLD, |hold| (hold * 2).min(LONGEST_HOLD));
-                        let said = response.as_ref().and_then(retry_after);
-                        state.hold = Some(unsaid);
-                        self.pace.hold_until(now.plus(said.unwrap_or(unsaid).min(LONGEST_HOLD)));
-                    }
-                    _ => {}
-                }
-                Err(error)
+            // 'There is none' is an answer too.
+            Some(error) if read && error.is_missing() => state.gate.succeeded(read, sent),
+            Some(KisiError::Refused { why, .. }) if !concerns_one_lock(&ask.path, why) => {
+                state.gate.refused(why.clone(), read, sent, now);
             }
+            Some(KisiError::Passing { fault: Fault::Busy(_), .. }) => {
+                let unsaid = state.hold.map_or(FIRST_HOLD, |hold| (hold * 2).min(LONGEST_HOLD));
+                let said = answer.as_ref().ok().and_then(retry_after);
+                state.hold = Some(unsaid);
+                self.pace.hold_until(now.plus(said.unwrap_or(unsaid).min(LONGEST_HOLD)));
+            }
+            Some(_) => {}
+        }
+        match (error, answer) {
+            (None, Ok(response)) => Ok(response),
+            (Some(error), _) => Err(error),
+            (None, Err(error)) => Err(KisiError::Passing { call: call.to_owned(), fault: Fault::Lost(error) }),
         }
     }
 
@@ -300,38 +299,31 @@ fn helps_to_repeat(fault: &Fault) -> bool {
     matches!(fault, Fault::Busy(_) | Fault::Broken(_) | Fault::Lost(HttpError::Cut(_)))
 }
 
-/// What an answer means. With an error comes the answer it was made of, if there was one.
-fn classed(
-    call: &str,
-    answer: Result<Response, HttpError>,
-    key: &str,
-) -> Result<Response, (KisiError, Option<Response>)> {
+/// What is wrong with an answer, if anything is.
+fn fault_of(call: &str, answer: &Result<Response, HttpError>, key: &str) -> Option<KisiError> {
     let call = call.to_owned();
     let response = match answer {
+        Ok(response) if (200..300).contains(&response.status) => return None,
         Ok(response) => response,
         Err(error) => {
             let fault = match error {
-                HttpError::Connect(_) | HttpError::CertificateTime(_) => Fault::NotSent(error),
-                other => Fault::Lost(other),
+                HttpError::Connect(_) | HttpError::CertificateTime(_) => Fault::NotSent(error.clone()),
+                _ => Fault::Lost(error.clone()),
             };
-            return Err((KisiError::Passing { call, fault }, None));
+            return Some(KisiError::Passing { call, fault });
         }
     };
-    if (200..300).contains(&response.status) {
-        return Ok(response);
-    }
     let mut said = wire::api_error(response.status, &response.body);
     if !key.is_empty() {
         said.text = said.text.replace(key, "…");
         said.code = said.code.map(|code| code.replace(key, "…"));
     }
-    let error = match response.status {
+    Some(match response.status {
         401 | 403 => KisiError::Refused { call, why: said },
         429 => KisiError::Passing { call, fault: Fault::Busy(said) },
         408 | 500.. => KisiError::Passing { call, fault: Fault::Broken(said) },
         _ => KisiError::Item { call, error: said },
-    };
-    Err((error, Some(response)))
+    })
 }
 
 /// How long `Retry-After` asks to wait: seconds, or a date, which is taken against the answer's own `Date`.
