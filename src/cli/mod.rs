@@ -1,3 +1,96 @@
-//! The verbs, one file each: arguments in, a result on standard output and an exit status out.
+//! The command line: one file a verb. Results go to standard output, logs and notes to standard error.
+//!
+//! A verb asks the running gateway over its socket; where none runs it opens the store itself. There is never a
+//! second writer. Nothing is decided here.
 
+pub mod args;
+pub mod ask;
 pub mod check;
+pub mod log;
+pub mod run;
+pub mod show;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use args::{Cli, Verb};
+use clap::Parser;
+
+use crate::config::{Config, Env, ProcessEnv, resolve_path};
+
+/// All is well.
+pub const WELL: u8 = 0;
+/// It failed.
+pub const FAILED: u8 = 1;
+/// A wrong argument or configuration.
+pub const WRONG: u8 = 2;
+
+/// Reads the arguments, does what they say, and returns the exit status (contract 1).
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let wrong = error.use_stderr();
+            let _ = error.print();
+            return if wrong { WRONG } else { WELL };
+        }
+    };
+    log::start(cli.common.log_format);
+    let path = resolve_path(cli.common.config, &ProcessEnv);
+    match cli.verb {
+        Verb::Run => configured(&path, WRONG, run::run),
+        Verb::Check { json } => check(&path, json),
+        Verb::Plan { json, detailed_exitcode } => {
+            configured(&path, if detailed_exitcode { FAILED } else { WRONG }, |config| {
+                ask::plan(&config, json, detailed_exitcode)
+            })
+        }
+        Verb::Apply { json, yes } => configured(&path, WRONG, |config| ask::apply(&config, json, yes)),
+        Verb::Explain { who, at, door, json } => {
+            configured(&path, WRONG, |config| ask::explain(&config, who, at, door, json))
+        }
+        Verb::Status { json } => configured(&path, WRONG, |config| ask::status(&config, json)),
+        Verb::Events { since, follow, door, json } => {
+            configured(&path, WRONG, |config| ask::events(&config, since, follow, door, json))
+        }
+        Verb::Pause => configured(&path, WRONG, |config| ask::pause(&config, true)),
+        Verb::Resume => configured(&path, WRONG, |config| ask::pause(&config, false)),
+    }
+}
+
+fn check(path: &std::path::Path, json: bool) -> u8 {
+    match check::check_offline(path, json, &ProcessEnv, &mut std::io::stdout(), &mut std::io::stderr()) {
+        Ok(status) => status,
+        Err(error) => complain(&format!("the result could not be written: {error}")),
+    }
+}
+
+/// Runs a verb with its configuration, or shows what is wrong with that and returns `wrong`.
+fn configured(path: &PathBuf, wrong: u8, verb: impl FnOnce(Config) -> u8) -> u8 {
+    match Config::load(path, &ProcessEnv) {
+        Ok(config) => verb(config),
+        Err(errors) => {
+            eprintln!("{errors}");
+            wrong
+        }
+    }
+}
+
+/// Says on standard error what went wrong.
+fn complain(what: &str) -> u8 {
+    eprintln!("gatehouse: {what}");
+    FAILED
+}
+
+/// Prints a result. A reader that has gone away ends it quietly.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// How results look here: colours on a terminal, unless `NO_COLOR` is set.
+fn look(config: &Config) -> show::Look {
+    let colour = std::io::stdout().is_terminal() && ProcessEnv.var("NO_COLOR").is_none();
+    show::Look { colour, zone: config.site.timezone.clone() }
+}

@@ -168,9 +168,12 @@ fn links(state: &State) -> Said {
     if let Some(why) = state.decision.plan.keeping {
         notes.push(format!("access.no_access is taken as 'keep', since {why}; see access.sole_writer"));
     }
-    notes.extend(state.parked.iter().map(|parked| {
-        format!("'{}' of {} is set aside: {}", parked.change.word(), whom(parked), parked.why)
-    }));
+    notes.extend(
+        state
+            .parked
+            .iter()
+            .map(|parked| format!("'{}' of {} is set aside: {}", parked.change.word(), whom(parked), parked.why)),
+    );
     list("links", &notes)
 }
 

@@ -161,9 +161,8 @@ impl Counter {
             Ok(rows) => {
                 let state = engine.state();
                 let last = rows.last().map(|(number, _)| *number).or(after);
-                let report = |(_, event): &(u64, _)| {
-                    EventReport::new(event, customer(&state, event), engine.settings.people)
-                };
+                let report =
+                    |(_, event): &(u64, _)| EventReport::new(event, customer(&state, event), engine.settings.people);
                 Reply::value(0, &EventPage { last, events: rows.iter().map(report).collect() })
             }
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DurationRound, TimeDelta};
 use tokio::sync::{Notify, watch};
 
 use super::alarm::{self, Asked};
@@ -147,7 +147,7 @@ impl Engine {
     /// Counts the events that wait for the broker.
     pub fn count_outbox(&self) {
         match self.store.outbox_state() {
-            Ok(outbox) => self.state().outbox = outbox.waiting,
+            Ok(outbox) => self.state().outbox = usize::try_from(outbox.waiting).unwrap_or(usize::MAX),
             Err(error) => tracing::error!(%error, "the outbox could not be counted"),
         }
     }
@@ -177,12 +177,14 @@ impl Engine {
 
     /// The best guess at it.
     pub fn guess(&self) -> Timestamp {
-        self.state().time.guess(self.clock.mono().0, self.clock.wall())
+        self.clock_guess(&self.state())
     }
 
     /// As [`guess`](Engine::guess), for one who holds the state.
     pub fn clock_guess(&self, state: &State) -> Timestamp {
-        state.time.guess(self.clock.mono().0, self.clock.wall())
+        let guess = state.time.guess(self.clock.mono().0, self.clock.wall());
+        // What is told is told to the millisecond: the time is not known any better.
+        guess.duration_trunc(TimeDelta::milliseconds(1)).unwrap_or(guess)
     }
 
     /// Everything that is published retained, as it changes.
@@ -215,6 +217,14 @@ impl Engine {
         };
         state.unpark();
         state.decision.clone()
+    }
+
+    /// The operator says that things have changed: what was refused is tried again at once.
+    pub fn try_again(self: &Arc<Self>) {
+        self.kisi.reset();
+        let engine = self.clone();
+        tokio::spawn(async move { engine.nexudus.client().reset().await });
+        self.look_again();
     }
 
     /// Keeps a batch, with the trusted time along. A failure is told in `alert/store`, and by the result.
@@ -317,7 +327,7 @@ impl Engine {
         let wall = self.clock.wall();
         let state = self.state();
         let trusted = state.time.now(mono);
-        let now = state.time.guess(mono, wall);
+        let now = self.clock_guess(&state);
         let plan = &state.decision.plan;
         let own = |id: &&crate::domain::AssignmentId| state.roster.assignments.contains_key(id);
         Status {

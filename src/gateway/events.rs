@@ -146,12 +146,14 @@ async fn keep(
     interval: Interval,
     polled: crate::kisi::events::Polled,
 ) -> Result<Vec<Event>, StoreError> {
-    let last_of_door: BTreeMap<LockId, Timestamp> = engine.store.door_times()?;
-    let seen = |uuid: &str| engine.store.seen(uuid).unwrap_or(false);
-    let known = Known { mark, seen: &seen, last_of_door: &last_of_door };
-    let whole = polled.whole;
     let replayed = interval.to - mark.watermark > REPLAYED_AFTER.max(pace(engine) * 5);
-    let taken = record::take(&known, polled.events, interval, whole, replayed);
+    let taken = {
+        let last_of_door: BTreeMap<LockId, Timestamp> = engine.store.door_times()?;
+        // An event that can't be looked up is taken: told twice is better than not at all.
+        let seen = |uuid: &str| engine.store.seen(uuid).unwrap_or(false);
+        let known = Known { mark, seen: &seen, last_of_door: &last_of_door };
+        record::take(&known, polled.events, interval, polled.whole, replayed)
+    };
     let mut batch = Batch::new();
     batch.events(published(engine, &taken.fresh), taken.watermark);
     batch.value_along(Key::Rereads, &rereads);

@@ -39,8 +39,7 @@ pub async fn read(engine: &Engine) {
 
 fn take(engine: &Engine, hardware: Hardware) {
     let mut state = engine.state();
-    let last: BTreeMap<LockId, _> =
-        state.retained.doors.iter().map(|(id, door)| (*id, door.last_event)).collect();
+    let last: BTreeMap<LockId, _> = state.retained.doors.iter().map(|(id, door)| (*id, door.last_event)).collect();
     let doors = hardware.locks.values().map(|lock| {
         let door = DoorState {
             id: lock.id,

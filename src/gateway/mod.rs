@@ -41,6 +41,7 @@ pub use start::{Outside, StartError, engine, people};
 use crate::mqtt::broker::Broker;
 use crate::mqtt::commands::CommandName;
 use crate::mqtt::link::{self, LinkState};
+use crate::nexudus::limits::Budget;
 use crate::nexudus::schedule::{Paces, Schedule};
 use crate::store::Batch;
 use wires::Wires;
@@ -58,6 +59,8 @@ pub struct Wiring {
     pub commands: BTreeSet<CommandName>,
     /// `nexudus.changes` and `nexudus.refresh`.
     pub paces: Paces,
+    /// `nexudus.requests_per_hour`.
+    pub requests_per_hour: u32,
     /// Seeds the pauses between tries.
     pub seed: u64,
 }
@@ -85,8 +88,8 @@ pub async fn run(engine: Arc<Engine>, wiring: Wiring, stop: CancellationToken) {
         clock: engine.clock.clone(),
     };
     let rng = fastrand::Rng::with_seed(wiring.seed);
-    let budget = engine.nexudus.client().sustained_per_hour();
-    let schedule = Schedule::new(engine.nexudus.needs(), wiring.paces, budget, engine.clock.mono(), rng);
+    let sustained = Budget::new(wiring.requests_per_hour).sustained_per_hour();
+    let schedule = Schedule::new(engine.nexudus.needs(), wiring.paces, sustained, engine.clock.mono(), rng);
     let loops = TaskTracker::new();
     loops.spawn(reading::run(engine.clone(), schedule, stop.clone()));
     loops.spawn(roster::run(engine.clone(), stop.clone()));

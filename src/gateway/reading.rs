@@ -36,7 +36,7 @@ pub async fn run(engine: Arc<Engine>, mut schedule: Schedule, stop: Cancellation
         engine.beat("nexudus");
         note(&engine, &schedule, &tried);
         let now = engine.clock.mono();
-        let (due, job) = schedule.next().unwrap_or((now.plus(LONGEST_WAIT), Job::Cancelled));
+        let (due, job) = schedule.next(now).unwrap_or((now.plus(LONGEST_WAIT), Job::Cancelled));
         if due > now {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -285,9 +285,8 @@ fn unlinked(
     }
     let there: BTreeSet<u64> = listing.rows.iter().map(|row| row.id).collect();
     let missing = rules.links.iter().filter(|link| id(link.item).is_some_and(|id| !there.contains(&id)));
-    let notes = missing.map(|link| {
-        format!("the link of {} leads nowhere: Nexudus does not have it; correct the [[link]]", link.item)
-    });
+    let notes = missing
+        .map(|link| format!("the link of {} leads nowhere: Nexudus does not have it; correct the [[link]]", link.item));
     state.link_notes.insert(what, notes.collect());
 }
 

@@ -96,12 +96,7 @@ fn take(engine: &Engine, reading: Reading, groups: &BTreeSet<GroupId>) {
 }
 
 /// Reads these rows and users singly. One of ours that is gone without our doing is drift.
-pub async fn look_at(
-    engine: &Engine,
-    rows: &[AssignmentId],
-    users: &[UserId],
-    class: Class,
-) -> Result<(), KisiError> {
+pub async fn look_at(engine: &Engine, rows: &[AssignmentId], users: &[UserId], class: Class) -> Result<(), KisiError> {
     for row in rows {
         let fact = match engine.kisi.assignment(class, *row).await? {
             Some(row) => Fact::RowSeen { row },

@@ -17,10 +17,10 @@ use crate::kisi::{self, KisiClient};
 use crate::net::Http;
 use crate::net::pace::Pace;
 use crate::net::watch::Watched;
+use crate::nexudus;
 use crate::nexudus::client::NexudusClient;
 use crate::nexudus::needs::Needs;
 use crate::nexudus::read::Reader;
-use crate::nexudus;
 use crate::report::{self, People, Retained};
 use crate::store::{Key, Opened, Opening, Store, StoreError};
 
@@ -147,10 +147,7 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         broker: Link::new(now).report(),
         retained: Retained::default(),
         decision: Decision::default(),
-        pace: report::Pace {
-            changes_s: config.nexudus.changes.as_secs(),
-            refresh_s: config.nexudus.refresh.as_secs(),
-        },
+        pace: report::Pace { changes_s: config.nexudus.changes.as_secs(), refresh_s: config.nexudus.refresh.as_secs() },
         aside: Default::default(),
         doubted: Default::default(),
         strangers: Default::default(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::alerts::Alerts;
 use super::connection::Link;
 use crate::clock::Mono;
+use crate::domain::event::Door;
 use crate::domain::explain::Undone;
 use crate::domain::guard::Memory;
 use crate::domain::ledger::{Account, Fact, Ledger, Owned};
@@ -16,7 +17,6 @@ use crate::domain::plan::{Change, Drift, Plan};
 use crate::domain::roster::{Assignment, Roster};
 use crate::domain::snapshot::{Aside, Entity, Snapshot};
 use crate::domain::time::Time;
-use crate::domain::event::Door;
 use crate::domain::{AssignmentId, CustomerId, Email, GroupId, ReaderId, Timestamp, UserId};
 use crate::kisi::write::Form;
 use crate::report::{Connection, LastSync, Membership, Pace, Retained};
@@ -245,7 +245,8 @@ impl State {
 
     /// Keeps a change from being tried again at once.
     pub fn park(&mut self, change: &Change, why: String, until: Mono) {
-        let same = |parked: &&mut Parked| parked.change.action == change.action && parked.change.person == change.person;
+        let same =
+            |parked: &&mut Parked| parked.change.action == change.action && parked.change.person == change.person;
         match self.parked.iter_mut().find(same) {
             Some(parked) => {
                 parked.why = why;
@@ -265,9 +266,7 @@ impl State {
     pub fn unpark(&mut self) {
         let wanted = &self.decision.go;
         self.parked.retain(|parked| {
-            wanted.iter().any(|change| {
-                change.action == parked.change.action && change.person == parked.change.person
-            })
+            wanted.iter().any(|change| change.action == parked.change.action && change.person == parked.change.person)
         });
     }
 
@@ -337,4 +336,3 @@ pub fn membership(change: &Change, people: crate::report::People, now: Timestamp
         valid_until: window.and_then(|window| window.until()),
     }
 }
-

@@ -300,7 +300,7 @@ async fn conclude(engine: &Engine, intent: &Intent, outcome: Outcome, loss: bool
     match outcome.result {
         Ok(done) => {
             if done.wrote {
-                tally.made(engine, change, now);
+                tally.made(engine, &made(change, &outcome.facts), now);
             }
             engine.succeeded(Cloud::Kisi, CALL);
             // A user who is there now can be given what waited for them.
@@ -308,6 +308,18 @@ async fn conclude(engine: &Engine, intent: &Intent, outcome: Outcome, loss: bool
         }
         Err(failure) => failed(engine, change, failure),
     }
+}
+
+/// The change as it was made: of a new user, with the id that Kisi gave.
+fn made(change: &Change, facts: &[Fact]) -> Change {
+    let mut change = change.clone();
+    if change.person.user.is_none() {
+        change.person.user = facts.iter().find_map(|fact| match fact {
+            Fact::UserMade { user } => Some(user.id),
+            _ => None,
+        });
+    }
+    change
 }
 
 /// Whether it is still to be found out what became of the change, or a row is still to come back.

@@ -55,6 +55,12 @@ impl Budget {
         self.last = Some(now);
     }
 
+    /// Notes that a call was answered: Nexudus met it at some moment before, which may have been late on its way, so
+    /// the next one keeps apart from the answer.
+    pub fn answered(&mut self, now: Mono) {
+        self.last = self.last.max(Some(now));
+    }
+
     /// How many calls an hour can be kept up for ever: what the schedule may plan with.
     pub fn sustained_per_hour(&self) -> f64 {
         HOUR.as_secs_f64() / self.interval.as_secs_f64()

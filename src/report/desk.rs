@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Alert, AlertKind, DoorState, EventReport, Member, MemberPerson, Status};
-use crate::domain::{GroupId, LockId, Reason, Timestamp, UserId, Zone};
+use crate::domain::{GroupId, LockId, Reason, Timestamp, Zone};
 
 /// An answer that may take a while.
 pub type Answer<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
@@ -70,15 +70,6 @@ pub enum Request {
     Approve {
         /// The id.
         plan: String,
-    },
-    /// Lists what another hand made, or takes it over.
-    Adopt {
-        /// The Kisi user who made it.
-        created_by: UserId,
-        /// Users who were suspended while they held no grant, too.
-        suspended: bool,
-        /// Takes it over; else only lists it.
-        apply: bool,
     },
 }
 

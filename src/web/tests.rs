@@ -249,7 +249,6 @@ async fn contract_5_the_socket_answers_each_verb_and_is_its_groups() {
         Request::Explain { who: "ada@example.org".to_owned(), at: Some(at(0)), door: Some(LockId(1)) },
         Request::Events { after: Some(4), since: Some(at(0) - TimeDelta::days(1)), door: None, limit: 100 },
         Request::Approve { plan: "plan-7".to_owned() },
-        Request::Adopt { created_by: UserId(3), suspended: true, apply: false },
     ];
     for request in requests {
         let reply = socket::ask(dir.path(), &request, &clock).await.unwrap();

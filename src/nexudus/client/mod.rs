@@ -275,7 +275,9 @@ impl NexudusClient {
             self.clock.sleep_until(at).await;
         }
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.http.send(request).await.map_err(|error| NexudusError::Passing {
+        let answer = self.http.send(request).await;
+        state.budget.answered(self.clock.mono());
+        answer.map_err(|error| NexudusError::Passing {
             asked: asked.to_owned(),
             why: Passing::NoAnswer(error),
             retry_after: None,

@@ -1,0 +1,175 @@
+//! `run`: the gateway itself, until SIGTERM or SIGINT; SIGHUP reads the configuration anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{WELL, complain};
+use crate::clock::Clock;
+use crate::config::{self, Config, ProcessEnv};
+use crate::gateway::{self, Counter, Engine, Outside, Wiring};
+use crate::mqtt::broker::Broker;
+use crate::mqtt::commands::CommandName;
+use crate::mqtt::rumqtt::{self, RumqttBroker, TlsFiles};
+use crate::net::client;
+use crate::nexudus::schedule::Paces;
+use crate::report::desk::Desk;
+use crate::store::{Opened, Store};
+use crate::web::{Server, socket::Socket};
+
+/// How often systemd is told that all loops go round.
+const WATCHDOG: Duration = Duration::from_secs(10);
+
+/// `run`
+pub fn run(config: Config) -> u8 {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(serve(config)),
+        Err(error) => Err(anyhow::anyhow!("no runtime: {error}")),
+    };
+    match done {
+        Ok(()) => WELL,
+        Err(error) => complain(&format!("{error:#}")),
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let clock = Clock::system();
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let (store, opened) = Store::open(&config.store.directory)?;
+    let engine = gateway::engine(&config, outside(&clock, store, opened)?)?;
+    let desk: Arc<dyn Desk> = Arc::new(Counter(engine.clone()));
+    let stop = CancellationToken::new();
+    let socket = Socket::bind(&config.store.directory)?;
+    let answering = tokio::spawn(socket.serve(desk.clone(), clock.clone(), stop.clone()));
+    let page = match config.web.listen {
+        Some(address) => {
+            let server = Server::bind(address).await?;
+            Some(tokio::spawn(server.serve(desk.clone(), clock.clone(), stop.clone())))
+        }
+        None => None,
+    };
+    let loops = tokio::spawn(gateway::run(engine.clone(), wiring(&config, broker(&config, &clock)?), stop.clone()));
+    let watchdog = tokio::spawn(feed(desk, clock.clone(), stop.clone()));
+    notify(&[sd_notify::NotifyState::Ready]);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), site = config.site.id, "running");
+    signals(&engine, config).await?;
+    tracing::info!("stopping");
+    notify(&[sd_notify::NotifyState::Stopping]);
+    stop.cancel();
+    loops.await?;
+    for task in [Some(answering), page, Some(watchdog)].into_iter().flatten() {
+        task.await?;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Waits for the end; a SIGHUP on the way reads the configuration anew.
+async fn signals(engine: &Arc<Engine>, mut config: Config) -> anyhow::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    let mut hup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = term.recv() => return Ok(()),
+            _ = int.recv() => return Ok(()),
+            _ = hup.recv() => config = reload(engine, config),
+        }
+    }
+}
+
+/// Takes links and access rules from the file as it is now, or keeps the old ones and says why.
+fn reload(engine: &Arc<Engine>, old: Config) -> Config {
+    engine.try_again();
+    match Config::load(&old.file, &ProcessEnv) {
+        Err(errors) => {
+            tracing::error!("the configuration is wrong, the old one stays in force:\n{errors}");
+            old
+        }
+        Ok(new) if crate::nexudus::needs::Needs::of(&new.links) != *engine.nexudus.needs() => {
+            tracing::warn!("the links reach other items of Nexudus than before: that takes a restart");
+            old
+        }
+        Ok(new) => {
+            engine.set_rules(new.rules());
+            tracing::info!("links and access rules are read anew; all other settings need a restart");
+            new
+        }
+    }
+}
+
+/// The world as it is: both clouds over HTTP.
+pub fn outside(clock: &Clock, store: Store, opened: Opened) -> Result<Outside, client::NoClient> {
+    let http = Arc::new(client::client(clock.clone(), client::Limits::default())?);
+    Ok(Outside {
+        clock: clock.clone(),
+        nexudus: http.clone(),
+        kisi: http,
+        store,
+        opened,
+        #[cfg(feature = "demo")]
+        sabotage: None,
+    })
+}
+
+/// The broker that the configuration names.
+fn broker(config: &Config, clock: &Clock) -> anyhow::Result<Arc<dyn Broker>> {
+    let mqtt = &config.mqtt;
+    let scheme = if mqtt.url.tls { "mqtts" } else { "mqtt" };
+    let host = if mqtt.url.host.contains(':') { format!("[{}]", mqtt.url.host) } else { mqtt.url.host.clone() };
+    let mut settings = rumqtt::Settings::new(url::Url::parse(&format!("{scheme}://{host}:{}", mqtt.url.port))?);
+    settings.credentials = mqtt.username.clone().map(|user| (user, mqtt.password.clone().unwrap_or_default()));
+    settings.tls = TlsFiles {
+        ca: mqtt.ca_file.clone(),
+        client: mqtt.client.clone().map(|client| (client.certificate, client.key)),
+    };
+    Ok(Arc::new(RumqttBroker::new(settings, clock.clone())?))
+}
+
+/// What the loops need of the configuration.
+pub fn wiring(config: &Config, broker: Arc<dyn Broker>) -> Wiring {
+    Wiring {
+        broker,
+        topic_prefix: config.mqtt.topic_prefix.clone(),
+        commands: config.mqtt.commands.iter().map(|command| command_name(*command)).collect(),
+        paces: Paces { changes: config.nexudus.changes, refresh: config.nexudus.refresh },
+        requests_per_hour: config.nexudus.requests_per_hour,
+        seed: fastrand::u64(..),
+    }
+}
+
+fn command_name(command: config::Command) -> CommandName {
+    match command {
+        config::Command::Sync => CommandName::Sync,
+        config::Command::Check => CommandName::Check,
+        config::Command::Unlock => CommandName::Unlock,
+        config::Command::Approve => CommandName::Approve,
+        config::Command::Pause => CommandName::Pause,
+        config::Command::Resume => CommandName::Resume,
+    }
+}
+
+/// Tells systemd that all loops go round. The clouds and the broker play no part: no restart brings those back.
+async fn feed(desk: Arc<dyn Desk>, clock: Clock, stop: CancellationToken) {
+    loop {
+        if desk.health().is_live() {
+            notify(&[sd_notify::NotifyState::Watchdog]);
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = clock.sleep(WATCHDOG) => {}
+        }
+    }
+}
+
+/// Tells systemd, where that started us.
+fn notify(what: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(what) {
+        tracing::debug!(%error, "systemd could not be told");
+    }
+}
