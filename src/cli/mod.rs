@@ -12,7 +12,7 @@ pub mod show;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::Path;
 
 use args::{Cli, Verb};
 use clap::Parser;
@@ -59,7 +59,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-fn check(path: &std::path::Path, json: bool) -> u8 {
+fn check(path: &Path, json: bool) -> u8 {
     match check::check_offline(path, json, &ProcessEnv, &mut std::io::stdout(), &mut std::io::stderr()) {
         Ok(status) => status,
         Err(error) => complain(&format!("the result could not be written: {error}")),
@@ -67,7 +67,7 @@ fn check(path: &std::path::Path, json: bool) -> u8 {
 }
 
 /// Runs a verb with its configuration, or shows what is wrong with that and returns `wrong`.
-fn configured(path: &PathBuf, wrong: u8, verb: impl FnOnce(Config) -> u8) -> u8 {
+fn configured(path: &Path, wrong: u8, verb: impl FnOnce(Config) -> u8) -> u8 {
     match Config::load(path, &ProcessEnv) {
         Ok(config) => verb(config),
         Err(errors) => {

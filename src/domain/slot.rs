@@ -22,13 +22,13 @@ pub enum Taken {
 ///
 /// The slot holds the window that is open; else the next one, once `prestage` before it. An `alternate` takes the next
 /// one while the first slot is taken; a window stays where it was written until it ends.
-pub fn slots<'a>(
-    windows: &'a [Merged],
+pub fn slots(
+    windows: &[Merged],
     main: (GroupId, Taken),
     alternate: Option<(GroupId, Taken)>,
     prestage: Duration,
     now: Timestamp,
-) -> Vec<(GroupId, &'a Merged)> {
+) -> Vec<(GroupId, &Merged)> {
     let mut due = windows.iter().filter(|merged| !merged.window.ended(now) && is_due(&merged.window, prestage, now));
     let Some(first) = due.next() else { return Vec::new() };
     let Some(alternate) = alternate else { return vec![(main.0, first)] };

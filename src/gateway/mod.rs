@@ -27,8 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub use desk::Counter;
 pub use engine::Engine;
@@ -90,25 +90,25 @@ pub async fn run(engine: Arc<Engine>, wiring: Wiring, stop: CancellationToken) {
     let rng = fastrand::Rng::with_seed(wiring.seed);
     let sustained = Budget::new(wiring.requests_per_hour).sustained_per_hour();
     let schedule = Schedule::new(engine.nexudus.needs(), wiring.paces, sustained, engine.clock.mono(), rng);
-    let loops = TaskTracker::new();
+    // Dropped, the sets take their tasks with them: nothing of a run outlives it.
+    let mut loops = JoinSet::new();
     loops.spawn(reading::run(engine.clone(), schedule, stop.clone()));
     loops.spawn(roster::run(engine.clone(), stop.clone()));
     loops.spawn(sync::run(engine.clone(), stop.clone()));
     loops.spawn(events::run(engine.clone(), stop.clone()));
     loops.spawn(hardware::run(engine.clone(), stop.clone()));
     loops.spawn(keeper::run(engine.clone(), link_seen, stop.clone()));
-    loops.close();
     let goodbye = CancellationToken::new();
-    let broker = tokio::spawn(link::run(link, link_state, goodbye.clone()));
+    let mut broker = JoinSet::new();
+    broker.spawn(link::run(link, link_state, goodbye.clone()));
     stop.cancelled().await;
-    if engine.clock.timeout(END_WITHIN, loops.wait()).await.is_err() {
+    let ended = async { while loops.join_next().await.is_some() {} };
+    if engine.clock.timeout(END_WITHIN, ended).await.is_err() {
         tracing::warn!("some loops did not end in time");
     }
     settle(&engine).await;
     goodbye.cancel();
-    if broker.await.is_err() {
-        tracing::warn!("the link to the broker ended badly");
-    }
+    while broker.join_next().await.is_some() {}
 }
 
 /// Keeps what would have gone along with the next change.
