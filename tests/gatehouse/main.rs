@@ -14,4 +14,5 @@ mod mosquitto;
 mod mqtt;
 mod oracle;
 mod plans;
+mod rules;
 mod world;

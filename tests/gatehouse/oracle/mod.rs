@@ -5,8 +5,8 @@
 //! of the program differ, one of them misreads the rules.
 
 pub mod calendar;
-mod reading;
-mod sites;
+pub mod reading;
+pub mod sites;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -100,7 +100,7 @@ pub fn one_room() -> impl Strategy<Value = Case> {
     (span(), ties).prop_flat_map(|(span, (before, after, alternate))| {
         prop::collection::vec(times(span), 1..7).prop_map(move |times| {
             let rows = (1_400_000u64..).zip(times);
-            let bookings = rows.map(|(id, (from, to))| booking_row(span, id, 551, Some(90_201), from, to, false, 0));
+            let bookings = rows.map(|(id, (from, to))| booking_row(span.zone, id, 551, Some(90_201), from, to, false, 0));
             let tie = Tie { alternate: alternate.then_some(46_901), before, after, ..plain(What::Resource, 551, 45_901) };
             let ada = json!({ "Id": 90_201, "FullName": "Ada Jones", "Email": "ada@example.org", "Active": true, "Archived": false });
             let site = Site { ties: vec![tie], coworkers: vec![ada], bookings: bookings.collect(), ..empty(span.zone.name) };
@@ -241,14 +241,15 @@ fn booking(span: Span) -> impl Strategy<Value = Value> {
     let who = prop::option::weighted(0.9, someone());
     (select(&RESOURCES[..]), who, times(span), prop::bool::weighted(0.15), 0..4usize).prop_map(
         move |(resource, who, (from, to), tentative, shape)| {
-            booking_row(span, 0, resource, who, from, to, tentative, shape)
+            booking_row(span.zone, 0, resource, who, from, to, tentative, shape)
         },
     )
 }
 
+/// A booking as the list shows it; `shape` is how its dates are written.
 #[expect(clippy::too_many_arguments, reason = "a row has as many fields")]
-fn booking_row(
-    span: Span,
+pub fn booking_row(
+    zone: &Table,
     id: u64,
     resource: u64,
     who: Option<u64>,
@@ -257,7 +258,7 @@ fn booking_row(
     tentative: bool,
     shape: usize,
 ) -> Value {
-    let local = |at: Minute| format!("{}:00{}", write(span.zone.wall(at)), ["", "Z", "+00:00", ""][shape]);
+    let local = |at: Minute| format!("{}:00{}", write(zone.wall(at)), ["", "Z", "+00:00", ""][shape]);
     json!({
         "Id": id, "UniqueId": format!("1b4e28ba-2fa1-41d2-883f-{id:012}"), "ResourceId": resource, "ResourceName": "Boardroom",
         "ResourceResourceTypeName": "Meeting Room", "FloorPlanDeskId": null, "CoworkerId": who, "CoworkerFullName": "Ada Jones",
