@@ -7,6 +7,7 @@
 pub mod calendar;
 pub mod reading;
 pub mod sites;
+mod walks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
