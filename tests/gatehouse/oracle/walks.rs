@@ -6,6 +6,7 @@ use std::time::Duration;
 use gatehouse::domain::entitle::entitle;
 use gatehouse::domain::person::{Merged, people};
 use gatehouse::domain::slot::{Taken, same_from, slots};
+use gatehouse::domain::snapshot::Snapshot;
 use gatehouse::domain::{Email, GroupId, Rules, Timestamp, Window};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -113,9 +114,10 @@ struct Walk<'a> {
     case: &'a Case,
     prestage: Minute,
     rules: Rules,
+    snapshot: Snapshot,
     alternates: BTreeMap<u64, u64>,
-    /// Whom the oracle lets in, by minute from the start on, for `prestage` beyond the end.
-    truth: Vec<BTreeSet<Key>>,
+    /// When the oracle lets in whom: from a first minute to before another, as far as `prestage` beyond the end.
+    stays: BTreeMap<Key, Vec<(Minute, Minute)>>,
     rows: BTreeMap<Key, Row>,
     made: u64,
     /// Which row serves the stay that begins in that minute.
@@ -124,16 +126,25 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(case: &'a Case, prestage: Minute) -> Walk<'a> {
-        let inside = |at| {
+        let mut stays: BTreeMap<Key, Vec<(Minute, Minute)>> = BTreeMap::new();
+        for at in case.start..=case.end + prestage {
             let names = |(customer, group)| (address(&case.site, customer).expect("no address, no access"), group);
-            who_is_in(&case.site, at).into_iter().map(names).collect()
-        };
+            let inside: BTreeSet<Key> = who_is_in(&case.site, at).into_iter().map(names).collect();
+            for key in inside {
+                let stays = stays.entry(key).or_default();
+                match stays.last_mut() {
+                    Some((_, until)) if *until == at => *until += 1,
+                    _ => stays.push((at, at + 1)),
+                }
+            }
+        }
         Walk {
             case,
             prestage,
             rules: rules(&case.site),
+            snapshot: snapshot(&case.site),
             alternates: case.site.ties.iter().filter_map(|tie| Some((tie.group, tie.alternate?))).collect(),
-            truth: (case.start..=case.end + prestage).map(inside).collect(),
+            stays,
             rows: BTreeMap::new(),
             made: 0,
             serving: BTreeMap::new(),
@@ -161,8 +172,7 @@ impl<'a> Walk<'a> {
 
     /// Brings the rows to what `slots` wants, as a Kisi that follows at once would have it.
     fn keep(&mut self, now: Minute) {
-        let snapshot = snapshot(&self.case.site);
-        let people = people(&snapshot, &entitle(&snapshot, &self.rules, moment(now)));
+        let people = people(&self.snapshot, &entitle(&self.snapshot, &self.rules, moment(now)));
         let mut wanted: BTreeMap<Key, Window> = BTreeMap::new();
         for (email, person) in &people {
             for (group, windows) in &person.windows {
@@ -202,18 +212,14 @@ impl<'a> Walk<'a> {
         slots.into_iter().flatten().filter_map(|slot| self.rows.get(&(email.clone(), slot))).collect()
     }
 
-    fn is_in(&self, key: &Key, at: Minute) -> bool {
-        usize::try_from(at - self.case.start).ok().and_then(|n| self.truth.get(n)).is_some_and(|set| set.contains(key))
+    /// The stay of that minute.
+    fn stay(&self, key: &Key, at: Minute) -> Option<(Minute, Minute)> {
+        self.stays.get(key)?.iter().copied().find(|(from, until)| *from <= at && at < *until)
     }
 
     /// When the next stay begins, as far as the walk can see.
     fn next_stay(&self, key: &Key, now: Minute) -> Option<Minute> {
-        let limit = self.case.end + self.prestage;
-        (now + 1..=limit).find(|at| self.is_in(key, *at) && !self.is_in(key, at - 1))
-    }
-
-    fn keys(&self) -> BTreeSet<Key> {
-        self.truth.iter().flatten().cloned().collect()
+        self.stays.get(key)?.iter().map(|(from, _)| *from).find(|from| *from > now)
     }
 
     fn nobody_else_is_valid(&self, now: Minute) -> TestCaseResult {
@@ -221,7 +227,7 @@ impl<'a> Walk<'a> {
             let main = self.alternates.iter().find(|(_, alternate)| *alternate == slot).map_or(slot, |(main, _)| main);
             let key = (email.clone(), *main);
             prop_assert!(
-                !row.window.contains(moment(now)) || self.is_in(&key, now),
+                !row.window.contains(moment(now)) || self.stay(&key, now).is_some(),
                 "{email} may open {slot} at {}Z by {row:?}",
                 write(now)
             );
@@ -230,7 +236,7 @@ impl<'a> Walk<'a> {
     }
 
     fn whoever_is_in_is_valid(&self, now: Minute) -> TestCaseResult {
-        for key in self.keys().iter().filter(|key| self.is_in(key, now)) {
+        for key in self.stays.keys().filter(|key| self.stay(key, now).is_some()) {
             let rows = self.rows_of(key);
             let open = rows.iter().filter(|row| row.window.contains(moment(now))).count();
             prop_assert_eq!(open, 1, "{:?} at {}Z by {:?}", key, write(now), rows);
@@ -240,10 +246,10 @@ impl<'a> Walk<'a> {
 
     /// One slot holds the open window, else the next one once it is due; an alternate takes the next one meanwhile.
     fn what_comes_next_is_written_when_due(&self, now: Minute) -> TestCaseResult {
-        for key in self.keys() {
-            let rows = self.rows_of(&key);
-            let inside = self.is_in(&key, now);
-            let due = self.next_stay(&key, now).filter(|begins| begins - self.prestage <= now);
+        for key in self.stays.keys() {
+            let rows = self.rows_of(key);
+            let inside = self.stay(key, now).is_some();
+            let due = self.next_stay(key, now).filter(|begins| begins - self.prestage <= now);
             let seen = |at: Minute| rows.iter().any(|row| row.window.contains(moment(at)));
             let alternate = self.alternates.contains_key(&key.1);
             let says = || format!("{key:?} at {}Z, next {:?}, by {rows:?}", write(now), due.map(write));
@@ -263,14 +269,12 @@ impl<'a> Walk<'a> {
     /// A stay is served by one row from when it is written until it ends: never removed and made anew, never moved
     /// from slot to slot.
     fn each_stay_has_one_row_from_first_to_last(&mut self, now: Minute) -> TestCaseResult {
-        for key in self.keys() {
-            let current = self.is_in(&key, now).then(|| {
-                (self.case.start..=now).rev().take_while(|at| self.is_in(&key, *at)).last().expect("this minute")
-            });
-            for begins in [current, self.next_stay(&key, now)].into_iter().flatten() {
+        for key in self.stays.keys() {
+            let current = self.stay(key, now).map(|(from, _)| from);
+            for begins in [current, self.next_stay(key, now)].into_iter().flatten() {
                 let at = moment(begins.max(now));
                 let serving: Vec<u64> =
-                    self.rows_of(&key).iter().filter(|row| row.window.contains(at)).map(|row| row.number).collect();
+                    self.rows_of(key).iter().filter(|row| row.window.contains(at)).map(|row| row.number).collect();
                 if let Some(first) = serving.first() {
                     let known = *self.serving.entry((key.clone(), begins)).or_insert(*first);
                     prop_assert!(serving.contains(&known), "{key:?} at {}Z: row {known}, then {serving:?}", write(now));
