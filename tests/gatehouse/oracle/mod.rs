@@ -5,6 +5,7 @@
 //! of the program differ, one of them misreads the rules.
 
 pub mod calendar;
+mod plans;
 pub mod reading;
 pub mod sites;
 mod walks;
@@ -49,7 +50,7 @@ pub struct Tie {
 }
 
 /// A site: what Nexudus would answer, and what the operator has set.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Site {
     /// The IANA name of its zone.
     pub zone: &'static str,
@@ -77,6 +78,34 @@ pub struct Site {
     pub pauses: Vec<Value>,
     /// `spaces/teams/{id}`, by id
     pub teams: BTreeMap<u64, Value>,
+}
+
+/// A failing site is read by people: a line for each row, as Nexudus would send it.
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{} tentative: {} last day: {}", self.zone, self.tentative, self.last_day_counts)?;
+        writeln!(f, "never touch: {:?}", self.never_touch)?;
+        for tie in &self.ties {
+            writeln!(f, "{tie:?}")?;
+        }
+        let lists = [
+            ("coworker", &self.coworkers),
+            ("booking", &self.bookings),
+            ("pass", &self.passes),
+            ("slot", &self.slots),
+            ("contract", &self.contracts),
+            ("pause", &self.pauses),
+        ];
+        for (name, rows) in lists {
+            for row in rows {
+                writeln!(f, "{name} {row}")?;
+            }
+        }
+        for team in self.teams.values() {
+            writeln!(f, "team {team}")?;
+        }
+        Ok(())
+    }
 }
 
 /// Every (customer, group) that may open doors in that minute, by rules 1 and 2.

@@ -24,21 +24,24 @@ pub fn moment(minute: Minute) -> Timestamp {
 
 /// What complete readings of every list leave behind.
 pub fn snapshot(site: &Site) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    read_again(&mut snapshot, site, 0);
+    snapshot
+}
+
+/// Reads every list twice over from that minute on, a `refresh` apart, so that absences are believed. A list that was
+/// not empty must not have become empty: that is never believed (rules 6).
+pub fn read_again(snapshot: &mut Snapshot, site: &Site, from: Minute) {
     let zone = Zone::named(site.zone).expect("in tzdata");
     let teams: Vec<Value> = site.teams.values().cloned().collect();
-    Snapshot {
-        customers: shelf(&site.coworkers, customer),
-        bookings: shelf(&site.bookings, booking),
-        passes: shelf(&site.passes, pass),
-        pass_kinds: shelf(&site.kinds, |row| kind(site, row)),
-        contracts: shelf(&site.contracts, |row| contract(&zone, row)),
-        paused_periods: shelf(&site.pauses, |row| PausedPeriod {
-            id: id(row, "Id"),
-            contract: id(row, "CoworkerContractId").into(),
-            pause: Pause { from_day: day(&zone, row, "PauseFrom"), until_day: day(&zone, row, "PauseUntil") },
-        }),
-        teams: shelf(&teams, team),
-        ..Snapshot::default()
+    for began in [moment(from), moment(from + 1)] {
+        fill(&mut snapshot.customers, began, &site.coworkers, customer);
+        fill(&mut snapshot.bookings, began, &site.bookings, booking);
+        fill(&mut snapshot.passes, began, &site.passes, pass);
+        fill(&mut snapshot.pass_kinds, began, &site.kinds, |row| kind(site, row));
+        fill(&mut snapshot.contracts, began, &site.contracts, |row| contract(&zone, row));
+        fill(&mut snapshot.paused_periods, began, &site.pauses, |row| pause(&zone, row));
+        fill(&mut snapshot.teams, began, &teams, team);
     }
 }
 
@@ -83,15 +86,10 @@ fn link(tie: &Tie) -> Link {
     }
 }
 
-fn shelf<T: Record>(rows: &[Value], read: impl Fn(&Value) -> T) -> Shelf<T> {
-    let mut shelf = Shelf::default();
-    shelf.absorb(Listing {
-        rows: rows.iter().map(read).collect(),
-        aside: Vec::new(),
-        whole: Some(Window::ALWAYS),
-        began: moment(0),
-    });
-    shelf
+fn fill<T: Record>(shelf: &mut Shelf<T>, began: Timestamp, rows: &[Value], read: impl Fn(&Value) -> T) {
+    let rows = rows.iter().map(read).collect();
+    let absorbed = shelf.absorb(Listing { rows, aside: Vec::new(), whole: Some(Window::ALWAYS), began });
+    assert_eq!(absorbed.refused, None, "a site for a test is whole");
 }
 
 fn customer(row: &Value) -> Customer {
@@ -149,6 +147,14 @@ fn contract(zone: &Zone, row: &Value) -> Contract {
         start_day: day(zone, row, "StartDate"),
         cancellation_day: day(zone, row, "CancellationDate"),
         pause: (from_day.is_some() || until_day.is_some()).then_some(Pause { from_day, until_day }),
+    }
+}
+
+fn pause(zone: &Zone, row: &Value) -> PausedPeriod {
+    PausedPeriod {
+        id: id(row, "Id"),
+        contract: id(row, "CoworkerContractId").into(),
+        pause: Pause { from_day: day(zone, row, "PauseFrom"), until_day: day(zone, row, "PauseUntil") },
     }
 }
 

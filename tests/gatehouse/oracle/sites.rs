@@ -58,39 +58,90 @@ const EMAILS: [Option<&str>; 9] = [
 /// Any site.
 pub fn any_case(wish: Wish) -> impl Strategy<Value = Case> {
     span().prop_flat_map(move |span| {
-        let lists = (
-            prop::collection::vec(coworker(), 5),
-            prop::collection::vec(booking(span), 0..8),
-            prop::collection::vec(pass(span, wish), 0..6),
-            kinds(),
-            prop::collection::vec(select(&KINDS[..]), 0..2),
-            prop::collection::vec(contract(span), 0..4),
-            prop::collection::vec((0u64..4, days_between(span)), 0..3),
-            prop::collection::vec(team(), 0..3),
-        );
-        let settings = (prop::collection::vec(tie(wish), 1..7), any::<bool>(), any::<bool>(), any::<bool>());
-        (lists, settings).prop_map(move |(lists, (ties, tentative, last_day_counts, staff))| {
-            let (coworkers, bookings, passes, kinds, slotted, contracts, pauses, teams) = lists;
-            let numbered = |first: u64, rows: Vec<Value>| -> Vec<Value> {
-                (first..).zip(rows).map(|(id, row)| with(row, &[("Id", json!(id))])).collect()
-            };
-            let site = Site {
-                zone: span.zone.name,
-                ties: distinct(ties),
-                never_touch: if staff { vec!["*@staff.example"] } else { Vec::new() },
-                tentative,
-                last_day_counts,
-                coworkers: numbered(*CUSTOMERS.start(), coworkers),
-                bookings: numbered(1_400_000, bookings),
-                passes: numbered(77_000, passes),
-                kinds,
-                slots: (1..).zip(slotted).map(|(id, kind)| slot(id, kind)).collect(),
-                contracts: numbered(31_000, contracts),
-                pauses: (600..).zip(pauses).map(|(id, (contract, days))| pause(id, 31_000 + contract, &days)).collect(),
-                teams: (5..).zip(teams).map(|(id, row)| (id, with(row, &[("Id", json!(id))]))).collect(),
-            };
-            Case { site, start: span.start, end: span.end }
+        (settings(span, wish), lists(span, wish, 0)).prop_map(move |(settings, lists)| Case {
+            site: lists.on(settings),
+            start: span.start,
+            end: span.end,
         })
+    })
+}
+
+/// Any site, and what its records have become at some later minute.
+pub fn any_change(wish: Wish) -> impl Strategy<Value = (Case, Minute, Site)> {
+    span().prop_flat_map(move |span| {
+        let lists = (lists(span, wish, 1), lists(span, wish, 1));
+        (settings(span, wish), lists, span.start..span.end).prop_map(move |(settings, (before, after), at)| {
+            let later = after.on(settings.clone());
+            (Case { site: before.on(settings), start: span.start, end: span.end }, at, later)
+        })
+    })
+}
+
+/// What the operator has set, and no record.
+fn settings(span: Span, wish: Wish) -> impl Strategy<Value = Site> {
+    (prop::collection::vec(tie(wish), 1..7), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        move |(ties, tentative, last_day_counts, staff)| Site {
+            ties: distinct(ties),
+            never_touch: if staff { vec!["*@staff.example"] } else { Vec::new() },
+            tentative,
+            last_day_counts,
+            ..empty(span.zone.name)
+        },
+    )
+}
+
+/// The records of a site.
+#[derive(Clone, Debug)]
+struct Lists {
+    coworkers: Vec<Value>,
+    bookings: Vec<Value>,
+    passes: Vec<Value>,
+    slotted: Vec<u64>,
+    contracts: Vec<Value>,
+    pauses: Vec<(u64, Days)>,
+    teams: Vec<Value>,
+}
+
+impl Lists {
+    /// These records at a site with those settings.
+    fn on(self, settings: Site) -> Site {
+        let numbered = |first: u64, rows: Vec<Value>| -> Vec<Value> {
+            (first..).zip(rows).map(|(id, row)| with(row, &[("Id", json!(id))])).collect()
+        };
+        let pauses = (600..).zip(self.pauses).map(|(id, (contract, days))| pause(id, 31_000 + contract, &days));
+        Site {
+            coworkers: numbered(*CUSTOMERS.start(), self.coworkers),
+            bookings: numbered(1_400_000, self.bookings),
+            passes: numbered(77_000, self.passes),
+            kinds: kinds(),
+            slots: (1..).zip(self.slotted).map(|(id, kind)| slot(id, kind)).collect(),
+            contracts: numbered(31_000, self.contracts),
+            pauses: pauses.collect(),
+            teams: (5..).zip(self.teams).map(|(id, row)| (id, with(row, &[("Id", json!(id))]))).collect(),
+            ..settings
+        }
+    }
+}
+
+/// Lists of at least `least` rows: one that becomes empty is not believed.
+fn lists(span: Span, wish: Wish, least: usize) -> impl Strategy<Value = Lists> {
+    let lists = (
+        prop::collection::vec(coworker(), 5),
+        prop::collection::vec(booking(span), least..8),
+        prop::collection::vec(pass(span, wish), least..6),
+        prop::collection::vec(select(&KINDS[..]), 0..2),
+        prop::collection::vec(contract(span), least..4),
+        prop::collection::vec((0u64..4, days_between(span)), least..3),
+        prop::collection::vec(team(), least..3),
+    );
+    lists.prop_map(|(coworkers, bookings, passes, slotted, contracts, pauses, teams)| Lists {
+        coworkers,
+        bookings,
+        passes,
+        slotted,
+        contracts,
+        pauses,
+        teams,
     })
 }
 
@@ -293,15 +344,11 @@ fn pass(span: Span, wish: Wish) -> impl Strategy<Value = Value> {
         })
 }
 
-/// Kinds of pass: two for a day, one with minutes, one with none of them given.
-fn kinds() -> impl Strategy<Value = Vec<Value>> {
-    Just(
-        KINDS
-            .into_iter()
-            .zip([None, None, Some(300), Some(60)])
-            .map(|(id, minutes)| json!({ "Id": id, "BusinessId": 4711, "Name": "Pass", "MinutesIncluded": minutes, "Archived": false }))
-            .collect(),
-    )
+/// Kinds of pass: two for a day, two with minutes.
+fn kinds() -> Vec<Value> {
+    let minutes = [None, None, Some(300), Some(60)];
+    let row = |(id, minutes)| json!({ "Id": id, "BusinessId": 4711, "Name": "Pass", "MinutesIncluded": minutes, "Archived": false });
+    KINDS.into_iter().zip(minutes).map(row).collect()
 }
 
 fn slot(id: u64, kind: u64) -> Value {
