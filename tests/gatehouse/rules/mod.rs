@@ -2,9 +2,11 @@
 //!
 //! Each test is named after the rule it keeps. Where a site is judged, the oracle must come to the same people.
 
+mod assignments;
 mod bookings;
 mod contracts;
 mod passes;
+mod persons;
 mod words;
 
 use std::collections::BTreeSet;
