@@ -27,9 +27,7 @@ const OURS: UserId = UserId(700_001);
 const ANOTHERS: UserId = UserId(700_002);
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 60, max_shrink_iters: 3_000, failure_persistence: None, ..ProptestConfig::default()
-    })]
+    #![proptest_config(super::walks::config(60))]
 
     /// Woken only when it asked to be and when records change, the program keeps Kisi's rows valid exactly while the
     /// oracle lets their people in, and another hand's rows as they are.

@@ -17,9 +17,11 @@ use super::reading::{moment, rules, snapshot};
 use super::sites::{Case, Wish, any_case, one_room};
 use super::{address, who_is_in};
 
-/// Sites are small and a walk is long: some dozens of sites at random find what a thousand more would.
-fn config() -> ProptestConfig {
-    ProptestConfig { cases: 40, max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() }
+/// A walk is long, so there are few in a usual run; `PROPTEST_CASES` asks for more.
+pub(super) fn config(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    let cases = asked.unwrap_or(cases);
+    ProptestConfig { cases, max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// Who is in by grants that were computed at `known` and are asked for the minute `at`.
@@ -32,7 +34,7 @@ fn granted(case: &Case, known: Minute) -> impl Fn(Minute) -> BTreeSet<(u64, u64)
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(40))]
 
     /// The program and the oracle let in the same people, in every minute.
     #[test]
