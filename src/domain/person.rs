@@ -106,6 +106,7 @@ pub enum Match {
 pub struct Matcher<'a> {
     site: &'a str,
     roster: &'a Roster,
+    ledger: &'a Ledger,
     by_email: BTreeMap<&'a Email, Vec<UserId>>,
     by_mark: BTreeMap<CustomerId, Vec<UserId>>,
     accounts: BTreeMap<CustomerId, Vec<&'a Account>>,
@@ -132,7 +133,7 @@ impl<'a> Matcher<'a> {
                 accounts.entry(*customer).or_default().push(account);
             }
         }
-        Matcher { site, roster, by_email, by_mark, accounts }
+        Matcher { site, roster, ledger, by_email, by_mark, accounts }
     }
 
     /// The user of those customers, whose address is `email` today.
@@ -148,7 +149,12 @@ impl<'a> Matcher<'a> {
                 continue;
             }
             known.extend(agreeing);
-            known.extend(self.by_mark.get(customer).into_iter().flatten());
+            // A mark outlives a change of e-mail, when the user may have become another customer's.
+            let noted = |user: &UserId| self.ledger.accounts.get(user).and_then(|account| account.email.as_ref());
+            let marked = self.by_mark.get(customer).into_iter().flatten().copied();
+            let (marked, left): (Vec<_>, Vec<_>) = marked.partition(|user| noted(user).is_none_or(|was| was == email));
+            known.extend(marked);
+            moved_from = moved_from.or(left.into_iter().find(|user| self.exists(*user)));
         }
         known.retain(|user| self.exists(*user));
         let has_email = |user: &UserId| self.user(*user).is_some_and(|user| user.email.as_ref() == Some(email));

@@ -32,7 +32,8 @@ pub fn slots(
     let mut due = windows.iter().filter(|merged| !merged.window.ended(now) && is_due(&merged.window, prestage, now));
     let Some(first) = due.next() else { return Vec::new() };
     let Some(alternate) = alternate else { return vec![(main.0, first)] };
-    let in_alternate = holds(alternate.1, first) && !holds(main.1, first) || main.1 == Taken::Foreign;
+    let open_there = holds_open(alternate.1, first, now) && !holds_open(main.1, first, now);
+    let in_alternate = holds(alternate.1, first) && !holds(main.1, first) || open_there || main.1 == Taken::Foreign;
     let (here, there) = if in_alternate { (alternate.0, main.0) } else { (main.0, alternate.0) };
     let mut out = vec![(here, first)];
     out.extend(due.next().map(|second| (there, second)));
@@ -50,6 +51,11 @@ fn is_due(window: &Window, prestage: Duration, now: Timestamp) -> bool {
 
 fn holds(taken: Taken, merged: &Merged) -> bool {
     matches!(taken, Taken::Ours(window) if window.and(&merged.window).is_some())
+}
+
+/// A window in force is extended where it stands, though the other slot holds what it grew into.
+fn holds_open(taken: Taken, merged: &Merged, now: Timestamp) -> bool {
+    holds(taken, merged) && matches!(taken, Taken::Ours(window) if window.contains(now))
 }
 
 /// Whether a row with the window `row` gives the same access as `wanted` from `now` on: a beginning that has passed

@@ -1,9 +1,18 @@
 //! All integration tests in one binary: by rule, by promise, with real processes, and by somebody else's programs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+
 mod guard;
 #[cfg(feature = "demo")]
 mod kisi_client;
 mod mosquitto;
 mod mqtt;
+mod oracle;
 mod plans;
+mod rules;
 mod world;
