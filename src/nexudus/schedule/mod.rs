@@ -11,6 +11,7 @@ mod tests;
 use std::time::Duration;
 
 use super::error::{NexudusError, Refusal};
+use super::limits::Budget;
 use super::needs::Needs;
 use crate::clock::Mono;
 use crate::domain::snapshot::Entity;
@@ -145,8 +146,8 @@ impl Troubles {
 
 impl Schedule {
     /// A schedule at its start: every list that the links need is due, what restricts before what it restricts.
-    /// `calls_per_hour` is what the budget sustains ([`Budget::sustained_per_hour`](super::limits::Budget)).
-    pub fn new(needs: &Needs, paces: Paces, calls_per_hour: f64, now: Mono, rng: fastrand::Rng) -> Schedule {
+    /// `requests_per_hour` is what the client was given.
+    pub fn new(needs: &Needs, paces: Paces, requests_per_hour: u32, now: Mono, rng: fastrand::Rng) -> Schedule {
         let mut lanes = Vec::new();
         let mut add = |job, every, ready| {
             let (began, running, again, calls, troubles) = (None, false, false, 1, Troubles::none());
@@ -168,7 +169,8 @@ impl Schedule {
                 }
             }
         }
-        Schedule { paces, planned: calls_per_hour / 3600.0 * PLANNED, lanes, outage: Troubles::none(), rng }
+        let planned = Budget::new(requests_per_hour).sustained_per_hour() / 3600.0 * PLANNED;
+        Schedule { paces, planned, lanes, outage: Troubles::none(), rng }
     }
 
     /// The next job and when to begin it: now, or later. Of those that are due, the one whose next turn would come first

@@ -3,6 +3,8 @@
 mod lists;
 mod paging;
 mod since;
+#[cfg(feature = "demo")]
+mod twin;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,7 +40,7 @@ fn needs() -> Needs {
 fn reader(script: impl FnMut(&Asked) -> Answer + Send + 'static) -> (Reader, Log) {
     let (client, log) = signed_in(script);
     let zone = Zone::named("Europe/Berlin").expect("in tzdata");
-    (Reader::new(Arc::new(client), zone, 4711, needs()), log)
+    (Reader::over(client, zone, needs()), log)
 }
 
 /// A Nexudus with these lists; what has no list is empty, and records by id come from the lists too.
