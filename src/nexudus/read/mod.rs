@@ -23,14 +23,12 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use self::contracts::Details;
-use super::client::{Ask, NexudusClient, Right, Settings, WrongAddress};
+use super::client::{Ask, NexudusClient, Right};
 use super::error::NexudusError;
 use super::needs::Needs;
 use super::wire::{check_record, read_row};
-use crate::clock::Clock;
 use crate::domain::snapshot::{Booking, Listing, Record, Snapshot};
-use crate::domain::{BookingId, ContractId, PassId, Rules, Timestamp, Window, Zone};
-use crate::net::Http;
+use crate::domain::{BookingId, ContractId, PassId, Timestamp, Window, Zone};
 
 use self::mark::Marks;
 pub use mark::Mark;
@@ -40,8 +38,9 @@ pub use since::CancelledSince;
 
 /// Reads what the links need, and keeps nothing of it but marks and what was read by id.
 pub struct Reader {
-    client: NexudusClient,
+    client: Arc<NexudusClient>,
     zone: Zone,
+    location: u64,
     needs: Needs,
     marks: std::sync::Mutex<Marks>,
     desks_of_contracts: Mutex<Details>,
@@ -137,17 +136,12 @@ const BUSINESSES: List = List::of("sys/businesses", "Business");
 const ZONES: List = List::of("sys/simpletimezones", "SimpleTimeZone");
 
 impl Reader {
-    /// A reader for these rules: their zone, and what their links need. Makes no call yet.
-    pub fn new(http: Arc<dyn Http>, clock: Clock, settings: Settings, rules: &Rules) -> Result<Reader, WrongAddress> {
-        let client = NexudusClient::new(http, clock, settings)?;
-        Ok(Reader::over(client, rules.zone.clone(), Needs::of(&rules.links)))
-    }
-
-    /// A reader over a client that there is.
-    pub fn over(client: NexudusClient, zone: Zone, needs: Needs) -> Reader {
+    /// A reader of one site: its zone, its location (`nexudus.location`), and what its links need.
+    pub fn new(client: Arc<NexudusClient>, zone: Zone, location: u64, needs: Needs) -> Reader {
         Reader {
             client,
             zone,
+            location,
             needs,
             marks: std::sync::Mutex::default(),
             desks_of_contracts: Mutex::default(),

@@ -27,14 +27,16 @@ pub enum ZoneCheck {
 }
 
 impl Reader {
-    /// Reads the location (`nexudus.location`) and compares its zone with the site's. `now` need not be exact.
-    pub async fn zone_check(&self, location: u64, now: Timestamp) -> Result<ZoneCheck, NexudusError> {
-        let Some(business) = self.by_id::<BusinessRow>(&BUSINESSES, location).await? else {
-            let why = format!("Nexudus has no location {location}; correct nexudus.location");
-            return Ok(ZoneCheck::Unknown(why));
+    /// Reads the location (`nexudus.location`) and its zone. `now` need not be exact.
+    pub async fn zone_check(&self, now: Timestamp) -> Result<ZoneCheck, NexudusError> {
+        let Some(business) = self.by_id::<BusinessRow>(&BUSINESSES, self.location).await? else {
+            return Ok(ZoneCheck::Unknown(format!(
+                "Nexudus has no location {}; correct nexudus.location",
+                self.location
+            )));
         };
         let Some(zone) = business.simple_time_zone_id else {
-            return Ok(ZoneCheck::Unknown(format!("location {location} has no time zone in Nexudus")));
+            return Ok(ZoneCheck::Unknown(format!("location {} has no time zone in Nexudus", self.location)));
         };
         match self.by_id::<NamedRow>(&ZONES, zone).await? {
             Some(row) => Ok(compare(&row.name.unwrap_or_default(), &self.zone, now)),
@@ -43,8 +45,8 @@ impl Reader {
     }
 
     /// The location's name, where there is one.
-    pub async fn location_name(&self, location: u64) -> Result<Option<String>, NexudusError> {
-        Ok(self.by_id::<BusinessRow>(&BUSINESSES, location).await?.and_then(|business| business.name))
+    pub async fn location_name(&self) -> Result<Option<String>, NexudusError> {
+        Ok(self.by_id::<BusinessRow>(&BUSINESSES, self.location).await?.and_then(|business| business.name))
     }
 }
 

@@ -25,7 +25,8 @@ fn everything() -> Needs {
 }
 
 fn schedule(needs: &Needs) -> Schedule {
-    Schedule::new(needs, PACES, 4_500, Mono::default(), fastrand::Rng::with_seed(7))
+    let per_hour = Budget::new(4_500).sustained_per_hour();
+    Schedule::new(needs, PACES, per_hour, Mono::default(), fastrand::Rng::with_seed(7))
 }
 
 /// Runs the schedule for that long, one job after another, and says when each job began.

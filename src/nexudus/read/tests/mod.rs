@@ -40,7 +40,7 @@ fn needs() -> Needs {
 fn reader(script: impl FnMut(&Asked) -> Answer + Send + 'static) -> (Reader, Log) {
     let (client, log) = signed_in(script);
     let zone = Zone::named("Europe/Berlin").expect("in tzdata");
-    (Reader::over(client, zone, needs()), log)
+    (Reader::new(Arc::new(client), zone, 4711, needs()), log)
 }
 
 /// A Nexudus with these lists; what has no list is empty, and records by id come from the lists too.

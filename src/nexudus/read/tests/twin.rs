@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::*;
 use crate::clock::Clock;
 use crate::domain::snapshot::{Entity, Record, Shelf};
-use crate::net::{Boxed, HttpError, Method, Request, Response};
+use crate::net::{Boxed, Http, HttpError, Method, Request, Response};
 use crate::nexudus::client::NexudusClient;
 use crate::nexudus::error::Refusal;
 use crate::nexudus::fake::settings;
@@ -52,14 +52,14 @@ struct Town {
 }
 
 impl Town {
-    /// Hafen 12 in Berlin: a room, a pass, a desk and a plan that are linked, one of each that is not, and their people.
+    /// Hafen 12 in Berlin: a room, a pass, a desk and a plan that are linked, one of each that is not, and people.
     fn new() -> Town {
         let clock = Clock::starting_at(began(), 1.0);
         let twin = Arc::new(StdMutex::new(NexudusTwin::new("gateway@example.org", "hunter-2")));
         let http = Arc::new(Wire { twin: twin.clone(), clock: clock.clone() });
         let client = NexudusClient::new(http, clock.clone(), settings()).expect("a client");
         let zone = Zone::named("Europe/Berlin").expect("in tzdata");
-        let town = Town { twin, clock, reader: Reader::over(client, zone, needs()) };
+        let town = Town { twin, clock, reader: Reader::new(Arc::new(client), zone, 4711, needs()) };
         town.change(|site| {
             site.add_location(4711, "Hafen 12", "Europe/Berlin")?;
             site.add_resource(555, 4711, "Boardroom")?;
