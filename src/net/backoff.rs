@@ -81,7 +81,7 @@ mod tests {
         fn a_pause_is_never_below_the_floor_nor_above_the_ceiling_unless_asked(
             seed: u64, failures in 1usize..70, asked in proptest::option::of(0u64..100_000)
         ) {
-            let (floor, ceiling, patience) = (Duration::from_secs(2), Duration::from_secs(60), Duration::from_secs(900));
+            let [floor, ceiling, patience] = [2, 60, 900].map(Duration::from_secs);
             let mut backoff = Backoff::new(floor, ceiling, patience);
             let mut rng = fastrand::Rng::with_seed(seed);
             let asked = asked.map(Duration::from_secs);

@@ -73,8 +73,8 @@ pub enum Passing {
 pub enum Refusal {
     /// User name or password, or the user has no "API Access". Nothing can be read.
     #[error(
-        "Nexudus refuses the sign-in of {user} ({said}); check nexudus.username and nexudus.password, and that the user \
-         has \"API Access\" ticked in Nexudus"
+        "Nexudus refuses the sign-in of {user} ({said}); check nexudus.username and nexudus.password, and that the \
+         user has \"API Access\" ticked in Nexudus"
     )]
     SignIn {
         /// The user name.

@@ -18,8 +18,8 @@ const BURST: u32 = 20;
 /// A bucket that starts with at most 20 calls and fills at the lower of the documented rates and `requests_per_hour`,
 /// less what it started with, so that a full bucket and an hour's filling together never exceed the hour (rules 8).
 ///
-/// Within any 60 minutes it lets at most `min(requests_per_hour, 5,000)` calls through. The minute's 120 follows: 20 and
-/// the 83 that a minute fills at most are less.
+/// Within any 60 minutes it lets at most `min(requests_per_hour, 5,000)` calls through. The minute's 120 follows: 20
+/// and the 83 that a minute fills at most are less.
 #[derive(Clone, Debug)]
 pub struct Budget {
     burst: u32,
@@ -91,7 +91,9 @@ mod tests {
         #[test]
         fn rule_8_no_sequence_of_calls_breaks_any_window(
             per_hour in prop_oneof![1u32..60, 4_000u32..5_200],
-            idle_ms in proptest::collection::vec(prop_oneof![8 => Just(0u64), 2 => 0u64..2_000, 1 => 0u64..4_000_000], 1..40),
+            idle_ms in proptest::collection::vec(
+                prop_oneof![8 => Just(0u64), 2 => 0u64..2_000, 1 => 0u64..4_000_000], 1..40
+            ),
         ) {
             let mut budget = Budget::new(per_hour);
             let mut now = Mono::default();

@@ -23,3 +23,8 @@ pub mod wire;
 
 #[cfg(test)]
 mod fake;
+
+pub use client::Settings;
+pub use error::NexudusError;
+pub use read::{Brought, Known, Reader, Reading};
+pub use schedule::{Job, Outcome, Paces, Schedule};

@@ -154,6 +154,11 @@ impl NexudusClient {
         self.calls.load(Ordering::Relaxed)
     }
 
+    /// How many calls an hour the budget sustains: what the schedule may plan with.
+    pub fn sustained_per_hour(&self) -> f64 {
+        Budget::new(self.settings.requests_per_hour).sustained_per_hour()
+    }
+
     /// Forgets refusals and the session, so that the next read signs in at once (rules 8: on SIGHUP).
     pub async fn reset(&self) {
         let mut state = self.state.lock().await;

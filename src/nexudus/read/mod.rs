@@ -36,7 +36,7 @@ pub use perform::Brought;
 pub use place::ZoneCheck;
 pub use since::CancelledSince;
 
-/// Reads what the links need. Cheap to make; keeps nothing but what was read by id.
+/// Reads what the links need, and keeps nothing of it but marks and what was read by id.
 pub struct Reader {
     client: Arc<NexudusClient>,
     zone: Zone,

@@ -3,6 +3,8 @@
 mod lists;
 mod paging;
 mod since;
+#[cfg(feature = "demo")]
+mod twin;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

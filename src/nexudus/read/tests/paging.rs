@@ -70,7 +70,8 @@ proptest! {
             let rows: Vec<Value> = shown[from..(from + size).min(shown.len())].iter().map(|id| customer(*id)).collect();
             page(&rows, shown.len())
         });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("rt");
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
         let reading = runtime.block_on(reader.customers(began())).expect("a reading");
         let mut ids: Vec<u64> = reading.listing.rows.iter().map(|row| row.id.0).collect();
         ids.sort_unstable();

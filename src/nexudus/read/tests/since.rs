@@ -135,7 +135,10 @@ async fn trap_7_a_filter_that_is_ignored_is_found_at_the_first_page() {
 #[tokio::test(start_paused = true)]
 async fn rule_6_a_cancellation_is_news_once_and_names_its_booking_by_either_id() {
     let unique = "1b4e28ba-2fa1-41d2-883f-0016d3cca427";
-    let cancelled = |id: u64, of: Value, resource: u64| json!({"Id": id, "OriginalBookingId": of, "ResourceId": resource, "CancelledOn": "2026-03-04T08:59:00.1234567Z"});
+    let cancelled = |id: u64, of: Value, resource: u64| {
+        let on = "2026-03-04T08:59:00.1234567Z";
+        json!({"Id": id, "OriginalBookingId": of, "ResourceId": resource, "CancelledOn": on})
+    };
     let table: Table = Table::default();
     let (reader, _) = filtering(&table, TimeDelta::zero());
     let news = async |seconds: i64| {
