@@ -91,6 +91,7 @@ impl KisiClient {
         let users = self.list::<UserRow>(Class::Roster, "/users", &[], USERS).await?;
         let users = tally.take("users", users, |user| user.id);
         let assignments = self.read_assignments(groups, &mut tally).await?;
+        let elevated = self.read_elevated(&mut tally).await?;
         let (groups, missing) = self.read_groups(groups, &mut tally).await?;
         let places = match self.list::<PlaceRow>(Class::Roster, "/places", &[], PLACES).await {
             Ok(listed) => Some(listed.total.map_or(listed.rows.len(), |total| total as usize)),
@@ -100,7 +101,7 @@ impl KisiClient {
             }
             Err(other) => return Err(other),
         };
-        let roster = Roster { users, assignments, groups, places, read_at: Some(now) };
+        let roster = Roster { users, assignments, groups, elevated, places, read_at: Some(now) };
         Ok(Reading { roster, aside: tally.aside, steady: tally.steady, missing })
     }
 
@@ -123,6 +124,23 @@ impl KisiClient {
         }
         // A team's or a guest's row fills no user's slot.
         Ok(roles.values().filter_map(Role::assignment).map(|row| (row.id, row)).collect())
+    }
+
+    /// Users with a role in the organization or in a place: an e-mail is not changed onto them (rules 1).
+    async fn read_elevated(&self, tally: &mut Tally) -> Result<BTreeSet<UserId>, KisiError> {
+        let mut elevated = BTreeSet::new();
+        for scope in ["organization", "place"] {
+            let query = [("scope", scope.to_owned())];
+            let listed = self.list::<RoleRow>(Class::Roster, "/role_assignments", &query, ROWS).await?;
+            let roles = tally.take(&format!("assignments of scope {scope}"), listed, |role| role.id);
+            // The filter may be ignored: what a row applies to decides.
+            let wider = roles.values().filter(|role| !matches!(role.scope, Scope::Group(_)));
+            elevated.extend(wider.filter_map(|role| match role.assignee {
+                Assignee::User(user) => Some(user),
+                _ => None,
+            }));
+        }
+        Ok(elevated)
     }
 
     async fn read_groups(

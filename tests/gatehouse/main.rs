@@ -3,6 +3,8 @@
 mod guard;
 #[cfg(feature = "demo")]
 mod kisi_client;
+#[cfg(feature = "demo")]
+mod kisi_writes;
 mod mosquitto;
 mod mqtt;
 mod plans;
