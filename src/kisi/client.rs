@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::DateTime;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -17,6 +16,7 @@ use super::gate::{Gate, Refusal};
 use super::wire::{self, Row};
 use crate::clock::{Clock, Mono};
 use crate::domain::snapshot::Aside;
+use crate::net::backoff::retry_after;
 use crate::net::pace::{Class, Pace, Pair};
 use crate::net::{Http, HttpError, Method, Request, Response, Secretive};
 
@@ -324,17 +324,6 @@ fn fault_of(call: &str, answer: &Result<Response, HttpError>, key: &str) -> Opti
         408 | 500.. => KisiError::Passing { call, fault: Fault::Broken(said) },
         _ => KisiError::Item { call, error: said },
     })
-}
-
-/// How long `Retry-After` asks to wait: seconds, or a date, which is taken against the answer's own `Date`.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.header("retry-after")?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let until = DateTime::parse_from_rfc2822(text).ok()?;
-    let date = DateTime::parse_from_rfc2822(response.header("date")?.trim()).ok()?;
-    Some((until - date).to_std().unwrap_or_default())
 }
 
 #[cfg(test)]

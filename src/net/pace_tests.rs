@@ -152,3 +152,22 @@ async fn retry_after_holds_everything_the_second_of_a_pair_too() {
     pace.claim(Class::Close).await;
     assert_eq!(clock.mono(), Mono(ms(7250)));
 }
+
+/// Found by the property above: whoever comes may make somebody else the next, who then has to be told.
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_that_hands_the_turn_to_events_wakes_them() {
+    let (clock, pace) = pace(5.0);
+    for _ in 0..3 {
+        pace.claim(Class::State).await;
+    }
+    let mut waiting = tokio::task::JoinSet::new();
+    for class in [Class::Open, Class::Events] {
+        let pace = pace.clone();
+        waiting.spawn(async move { pace.claim(class).await });
+        tokio::task::yield_now().await;
+    }
+    let newcomer = pace.clone();
+    waiting.spawn(async move { drop(newcomer.claim_two(Class::Close).await) });
+    let all = async { while waiting.join_next().await.is_some() {} };
+    assert!(clock.timeout(ms(10_000), all).await.is_ok());
+}

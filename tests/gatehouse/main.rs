@@ -10,6 +10,8 @@
 mod guard;
 #[cfg(feature = "demo")]
 mod kisi_client;
+#[cfg(feature = "demo")]
+mod kisi_writes;
 mod mosquitto;
 mod mqtt;
 mod oracle;
