@@ -3,6 +3,8 @@
 //!
 //! Proves nothing about the real Kisi; the twin is built from the same notes, by somebody else.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may")]
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
