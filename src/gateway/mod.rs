@@ -12,6 +12,7 @@ mod desk;
 pub mod engine;
 mod events;
 mod hardware;
+mod intents;
 mod keeper;
 mod reading;
 mod roster;

@@ -161,6 +161,7 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         read_once: false,
         next_intent,
         looked_up: Default::default(),
+        asked_for: Default::default(),
         learnt: store.value(Key::Form)?.unwrap_or_default(),
         dirty: true,
         store_notes: store_notes(opened),

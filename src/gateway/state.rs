@@ -109,6 +109,8 @@ pub struct State {
     pub next_intent: u64,
     /// Intents of rows that were taken away to be made anew, which have been looked up in this run.
     pub looked_up: BTreeSet<u64>,
+    /// Assignments that were asked for without an answer, and since when: one that shows up later is that one.
+    pub asked_for: BTreeMap<(UserId, GroupId), Timestamp>,
     /// What was learnt of how Kisi answers.
     pub learnt: Learnt,
     /// Something new was learnt since the last decision.

@@ -13,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::connection::Fault;
 use super::engine::{Cloud, Engine};
 use super::events::fault_of;
-use super::state::{Decision, State, membership};
+use super::intents::{self, Halt};
+use super::state::{Decision, membership};
 use crate::clock::Mono;
+use crate::domain::Timestamp;
 use crate::domain::guard::loses;
 use crate::domain::ledger::{Fact, Intent};
 use crate::domain::plan::{Action, Change};
 use crate::domain::reconcile::Known;
-use crate::domain::{Rules, Timestamp};
 use crate::kisi::error::{Fault as CallFault, KisiError};
 use crate::kisi::write::{Ctx, Failure, Outcome};
 use crate::net::backoff::doubled;
@@ -28,7 +29,7 @@ use crate::report::plan::PlanReport;
 use crate::store::{Batch, Key};
 
 /// The kind of call that connections and errors name.
-const CALL: &str = "changes";
+pub(super) const CALL: &str = "changes";
 /// The longest the loop waits without looking again.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A pause after a failure, and the longest.
@@ -122,9 +123,10 @@ async fn pass(engine: &Engine, tally: &mut Tally) -> Next {
         return Next::Wait;
     };
     if may_write(engine) {
-        match settle_open_intents(engine, now).await {
-            Next::Wait => {}
-            other => return other,
+        match intents::look_up(engine, now).await {
+            Ok(()) => {}
+            Err(Halt::Unready) => return Next::Wait,
+            Err(Halt::Silent) => return Next::Pause,
         }
     }
     let before = engine.state().guard.clone();
@@ -132,7 +134,7 @@ async fn pass(engine: &Engine, tally: &mut Tally) -> Next {
     if keep(engine, &decision, &before).await.is_err() {
         return Next::Pause;
     }
-    forget_unwanted(engine).await;
+    intents::forget_unwanted(engine).await;
     if !may_write(engine) {
         return Next::Wait;
     }
@@ -242,26 +244,9 @@ fn prepare(engine: &Engine, change: &Change, now: Timestamp) -> Option<(Intent, 
     let mut state = state;
     state.next_intent += 1;
     let intent = Intent { id: state.next_intent, change: change.clone(), at: now, replacing };
-    let ctx = context(&rules, &state, &intent, now)?;
+    let ctx = intents::context(&rules, &state, &intent, now)?;
     state.ledger.intents.insert(intent.id, intent.clone());
     Some((intent, ctx, loss))
-}
-
-/// What a call is judged against; `None` before Kisi has said who we are.
-fn context(rules: &Rules, state: &State, intent: &Intent, now: Timestamp) -> Option<Ctx> {
-    let user = intent.change.person.user;
-    Some(Ctx {
-        us: state.own_user?,
-        site: rules.site.clone(),
-        owned: state.ledger.owned.values().filter(|owned| Some(owned.user) == user).cloned().collect(),
-        new_users: rules.new_users,
-        patch_ignored: state.ledger.patch_ignored,
-        form: state.learnt.form(),
-        intent_at: intent.at,
-        tried: false,
-        adopted_suspended: false,
-        now,
-    })
 }
 
 /// Takes in what came of a change: facts first, in one write with the end of the intent.
@@ -283,7 +268,10 @@ async fn conclude(engine: &Engine, intent: &Intent, outcome: Outcome, loss: bool
             batch.settle(intent.id);
         }
         if let Ok(done) = &outcome.result {
-            settle_mended(&mut state, change, &mut batch);
+            intents::settle_mended(&mut state, change, &mut batch);
+            if let Some(slot) = change.person.user.zip(change.group()) {
+                state.asked_for.remove(&slot);
+            }
             state.guard.made(change, loss, now);
             batch.value_along(Key::Guard, &state.guard);
             if let Some(form) = done.form
@@ -325,18 +313,6 @@ fn made(change: &Change, facts: &[Fact]) -> Change {
 /// Whether it is still to be found out what became of the change, or a row is still to come back.
 fn stays_open(result: &Result<crate::kisi::write::Done, Failure>) -> bool {
     matches!(result, Err(Failure::Unknown(_) | Failure::Replacing(_)))
-}
-
-/// A row that was to be made anew is there: the intents that waited for it have ended.
-fn settle_mended(state: &mut super::state::State, change: &Change, batch: &mut Batch) {
-    let same = |intent: &&Intent| {
-        intent.replacing && intent.change.person.user == change.person.user && intent.change.group() == change.group()
-    };
-    let mended: Vec<u64> = state.ledger.intents.values().filter(same).map(|intent| intent.id).collect();
-    for id in mended {
-        state.ledger.intents.remove(&id);
-        batch.settle(id);
-    }
 }
 
 fn failed(engine: &Engine, change: &Change, failure: Failure) -> Step {
@@ -393,74 +369,6 @@ async fn adopt(engine: &Engine, change: &Change, row: crate::domain::AssignmentI
         engine.memberships.push(membership(change, engine.settings.people, now));
     }
     kept
-}
-
-/// Looks up in Kisi what an earlier call may have done, before anything else is decided.
-async fn settle_open_intents(engine: &Engine, now: Timestamp) -> Next {
-    let open: Vec<Intent> = {
-        let state = engine.state();
-        let open = state.ledger.intents.values().filter(|intent| !state.looked_up.contains(&intent.id));
-        open.cloned().collect()
-    };
-    for intent in open {
-        let Some(ctx) = context(&engine.rules(), &engine.state(), &intent, now) else { return Next::Wait };
-        let outcome = engine.kisi.recover(&intent, &ctx).await;
-        let mut batch = Batch::new();
-        let unread = match &outcome.result {
-            Err(Failure::Passing(error) | Failure::Unknown(error) | Failure::Refused(error)) => Some(error.clone()),
-            _ => None,
-        };
-        {
-            let rules = engine.rules();
-            let mut state = engine.state();
-            for fact in &outcome.facts {
-                state.learn(fact, &rules.site, intent.at, &mut batch);
-            }
-            match &outcome.result {
-                _ if unread.is_some() => {}
-                // A row that was taken away to be made anew goes before all else until it is back.
-                Err(Failure::Replacing(_)) => drop(state.looked_up.insert(intent.id)),
-                _ => {
-                    state.ledger.intents.remove(&intent.id);
-                    batch.settle(intent.id);
-                }
-            }
-            state.dirty = true;
-        }
-        if engine.commit(batch).await.is_err() {
-            return Next::Pause;
-        }
-        if let Some(error) = unread {
-            engine.failed(Cloud::Kisi, CALL, fault_of(&error), error.to_string());
-            return Next::Pause;
-        }
-        engine.succeeded(Cloud::Kisi, CALL);
-    }
-    Next::Wait
-}
-
-/// Ends the intents of rows that were taken away and are not wanted back any more.
-async fn forget_unwanted(engine: &Engine) {
-    let mut batch = Batch::new();
-    {
-        let mut state = engine.state();
-        let state = &mut *state;
-        let wanted = |intent: &Intent| {
-            let of_slot = |change: &Change| {
-                change.person.user == intent.change.person.user && change.group() == intent.change.group()
-            };
-            state.decision.go.iter().any(of_slot)
-        };
-        let looked_up = state.ledger.intents.values().filter(|intent| state.looked_up.contains(&intent.id));
-        let done: Vec<u64> = looked_up.filter(|intent| !wanted(intent)).map(|intent| intent.id).collect();
-        for id in done {
-            state.ledger.intents.remove(&id);
-            state.looked_up.remove(&id);
-            batch.settle(id);
-        }
-    }
-    // What is not taken away now is looked up again.
-    let _ = engine.commit(batch).await;
 }
 
 /// What a pass has done.

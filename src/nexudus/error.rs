@@ -29,6 +29,14 @@ pub enum NexudusError {
         /// What is wrong with the answer, and what to do.
         why: String,
     },
+    /// Nexudus has no such list (404).
+    #[error(
+        "{asked}: Nexudus knows no such list (HTTP 404); is nexudus.url the REST API, as https://spaces.nexudus.com/api?"
+    )]
+    NoSuchList {
+        /// What was asked for.
+        asked: String,
+    },
     /// More than half of the linked rows disagree with the site's zone, so none of the reading is taken (rules 4).
     #[error(
         "{asked}: {wrong} of {linked} linked bookings have a local time that is not the time in {zone} (as booking \
@@ -114,6 +122,11 @@ impl NexudusError {
     /// Whether Nexudus asks all of us to wait.
     pub fn is_throttle(&self) -> bool {
         matches!(self, NexudusError::Passing { why: Passing::Throttled(_), .. })
+    }
+
+    /// Whether the list does not exist there. Some are known from older documents alone.
+    pub fn is_no_such_list(&self) -> bool {
+        matches!(self, NexudusError::NoSuchList { .. })
     }
 
     /// Whether no answer came at all: the other lists would fare no better.

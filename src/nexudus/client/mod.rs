@@ -168,12 +168,7 @@ impl NexudusClient {
 
     /// One read of a list: the body of a 200.
     pub async fn list(&self, ask: &Ask) -> Result<Bytes, NexudusError> {
-        self.fetch(ask).await?.ok_or_else(|| NexudusError::Broken {
-            asked: ask.named(),
-            why: "Nexudus knows no such list (HTTP 404); is nexudus.url the REST API, as \
-                  https://spaces.nexudus.com/api?"
-                .to_owned(),
-        })
+        self.fetch(ask).await?.ok_or_else(|| NexudusError::NoSuchList { asked: ask.named() })
     }
 
     /// One read by id: the body of a 200, or `None` for a 404. A dead id may also fail with a 500, which says neither

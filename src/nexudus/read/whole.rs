@@ -123,7 +123,7 @@ impl Reader {
         let mut slots = Pile::empty();
         if self.needs.slots {
             let sieve = || Each(|row: &RawValue| sifted(read_row::<SlotRow>(row).map(|row| row.time_pass_id)));
-            slots = read_all(&self.client, &SLOTS, began, sieve).await?.0;
+            slots = none_where_no_list(read_all(&self.client, &SLOTS, began, sieve).await.map(|(pile, _)| pile))?;
             if !slots.aside.is_empty() {
                 // A slot of a kind that can't be read may be any kind's: none can be said to have no slots.
                 slots.incomplete.get_or_insert_with(|| "a time slot can't be read".to_owned());
@@ -154,7 +154,13 @@ impl Reader {
 
     /// All paused periods of contracts.
     pub async fn paused_periods(&self, began: Timestamp) -> Result<Reading<PausedPeriod>, NexudusError> {
-        self.all(&PAUSED_PERIODS, began, |row| paused_period(row, &self.zone)).await
+        let sieve = || {
+            Each(|row: &RawValue| {
+                sifted(read_row::<PausedPeriodRow>(row).and_then(|row| paused_period(row, &self.zone)))
+            })
+        };
+        let pile = read_all(&self.client, &PAUSED_PERIODS, began, sieve).await.map(|(pile, _)| pile);
+        Ok(Reader::reading(none_where_no_list(pile)?, Window::ALWAYS, began))
     }
 
     /// All resources, by name.
@@ -182,6 +188,15 @@ impl Reader {
         let sieve = || Each(|row: &RawValue| sifted(read_row::<W>(row).and_then(&record)));
         let (pile, _) = read_all(&self.client, list, began, sieve).await?;
         Ok(Reader::reading(pile, Window::ALWAYS, began))
+    }
+}
+
+/// Time slots are known from an older document, and pauses stand on the contract too: where Nexudus has no such list,
+/// there are none.
+fn none_where_no_list<T>(read: Result<Pile<T>, NexudusError>) -> Result<Pile<T>, NexudusError> {
+    match read {
+        Err(error) if error.is_no_such_list() => Ok(Pile { calls: 1, ..Pile::empty() }),
+        read => read,
     }
 }
 
