@@ -1,10 +1,11 @@
 //! Reads Nexudus at its paces and takes in what comes: the first half of the way of the data.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Fault;
@@ -28,39 +29,103 @@ const SINGLY: usize = 20;
 /// How often the location's zone is compared.
 const ZONE_CHECKED: Duration = Duration::from_secs(12 * 3600);
 
-/// Reads until `stop`.
-pub async fn run(engine: Arc<Engine>, mut schedule: Schedule, stop: CancellationToken) {
-    let mut tried = BTreeSet::new();
-    let mut zone_checked: Option<Mono> = None;
+/// What the two readers share.
+struct Desk {
+    schedule: Mutex<Schedule>,
+    /// Lists that were asked for whole in this run, whatever came of it, unless Nexudus did not answer at all.
+    tried: Mutex<BTreeSet<Entity>>,
+    /// The schedule changed: look again.
+    changed: Notify,
+}
+
+impl Desk {
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads until `stop`. Two read at once, though their calls take turns: one what is due, the other updates alone, so
+/// that a long list that is read whole does not hold those up.
+pub async fn run(engine: Arc<Engine>, schedule: Schedule, stop: CancellationToken) {
+    let desk = Desk { schedule: Mutex::new(schedule), tried: Mutex::default(), changed: Notify::new() };
+    tokio::join!(
+        reader(&engine, &desk, Schedule::next, &stop),
+        reader(&engine, &desk, Schedule::next_update, &stop),
+        wakes(&engine, &desk, &stop),
+        zone(&engine, &stop),
+    );
+}
+
+/// Takes the next job, does it, and again.
+async fn reader(
+    engine: &Engine,
+    desk: &Desk,
+    next: impl Fn(&Schedule, Mono) -> Option<(Mono, Job)>,
+    stop: &CancellationToken,
+) {
     loop {
         engine.beat("nexudus");
-        note(&engine, &schedule, &tried);
         let now = engine.clock.mono();
-        let (due, job) = schedule.next(now).unwrap_or((now.plus(LONGEST_WAIT), Job::Cancelled));
-        if due > now {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = engine.clock.sleep(due.since(now).min(LONGEST_WAIT)) => {}
-                () = engine.read_nexudus.notified() => schedule.all(engine.clock.mono()),
+        let job = {
+            let mut schedule = desk.schedule();
+            let (due, job) = next(&schedule, now).unwrap_or((now.plus(LONGEST_WAIT), Job::Cancelled));
+            if due <= now {
+                schedule.begin(job, now);
+                Ok(job)
+            } else {
+                Err(due)
             }
-            continue;
-        }
-        schedule.begin(job, now);
-        let outcome = tokio::select! {
+        };
+        let job = match job {
+            Ok(job) => job,
+            Err(due) => {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = engine.clock.sleep(due.since(now).min(LONGEST_WAIT)) => {}
+                    () = desk.changed.notified() => {}
+                }
+                continue;
+            }
+        };
+        let (calls, outcome) = tokio::select! {
             () = stop.cancelled() => return,
-            outcome = perform(&engine, job) => outcome,
+            done = perform(engine, job) => done,
         };
         if let Job::Whole(entity) = job
-            && !matches!(outcome.1, Outcome::Failed { all: true, .. })
+            && !matches!(outcome, Outcome::Failed { all: true, .. })
         {
-            tried.insert(entity);
+            desk.tried.lock().unwrap_or_else(PoisonError::into_inner).insert(entity);
         }
-        let now = engine.clock.mono();
-        schedule.done(job, now, outcome.0, outcome.1);
-        let answers = !matches!(outcome.1, Outcome::Failed { .. });
-        if answers && state_is_ready(&engine) && zone_checked.is_none_or(|at| now.since(at) >= ZONE_CHECKED) {
-            zone_checked = Some(now);
-            check_zone(&engine).await;
+        desk.schedule().done(job, engine.clock.mono(), calls, outcome);
+        desk.changed.notify_waiters();
+        note(engine, desk);
+    }
+}
+
+/// Reads everything at once when somebody asks for it.
+async fn wakes(engine: &Engine, desk: &Desk, stop: &CancellationToken) {
+    note(engine, desk);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = engine.read_nexudus.notified() => {}
+        }
+        desk.schedule().all(engine.clock.mono());
+        desk.changed.notify_waiters();
+    }
+}
+
+/// Compares the location's zone once everything has been read, and twice a day.
+async fn zone(engine: &Engine, stop: &CancellationToken) {
+    loop {
+        let ready = engine.state().read_once;
+        if ready {
+            check_zone(engine).await;
+        }
+        let wait = if ready { ZONE_CHECKED } else { LONGEST_WAIT };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = engine.clock.sleep(wait) => {}
         }
     }
 }
@@ -78,13 +143,10 @@ pub async fn read_all(engine: &Engine) -> Result<(), String> {
     Ok(())
 }
 
-fn state_is_ready(engine: &Engine) -> bool {
-    engine.state().read_once
-}
-
 /// The paces that are kept, and whether every list has been read, or at least asked for, so that one may decide.
-fn note(engine: &Engine, schedule: &Schedule, tried: &BTreeSet<Entity>) {
-    let paces = schedule.paces();
+fn note(engine: &Engine, desk: &Desk) {
+    let paces = desk.schedule().paces();
+    let tried = desk.tried.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let pace = Pace { changes_s: whole_seconds(paces.changes), refresh_s: whole_seconds(paces.refresh) };
     let entities = engine.nexudus.needs().entities();
     let mut state = engine.state();

@@ -174,7 +174,17 @@ impl Schedule {
     /// The next job and when to begin it: now, or later. Of those that are due, the one whose next turn comes first (its due time and its pace) goes first, so that after an outage the most frequent ones lead. `None`: all are
     /// under way, or no link needs anything.
     pub fn next(&self, now: Mono) -> Option<(Mono, Job)> {
-        let idle = self.lanes.iter().filter(|lane| lane.ready && !lane.running);
+        self.next_of(now, |_| true)
+    }
+
+    /// As [`next`](Schedule::next), of readings of updates and cancellations alone: a long list that is read whole need
+    /// not hold them up.
+    pub fn next_update(&self, now: Mono) -> Option<(Mono, Job)> {
+        self.next_of(now, |job| !matches!(job, Job::Whole(_)))
+    }
+
+    fn next_of(&self, now: Mono, wanted: impl Fn(Job) -> bool) -> Option<(Mono, Job)> {
+        let idle = self.lanes.iter().filter(|lane| lane.ready && !lane.running && wanted(lane.job));
         let turns = idle.map(|lane| {
             let at = now.max(lane.due).max(lane.troubles.until).max(self.outage.until);
             (at, lane.due.plus(lane.every.pace(self.paces)), lane.job)
