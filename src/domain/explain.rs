@@ -154,8 +154,11 @@ pub fn explain(known: &Known<'_>, question: &Question<'_>, undone: &dyn Undone) 
     grants.sort_by_key(|grant| (grant.from, grant.group));
     let allowed = grants.iter().any(|grant| open(grant, question.at)) && !found.suspended(known);
     let mut why_not = Vec::new();
+    if grants.is_empty() && mine.iter().any(|grant| !grant.window.ended(question.at)) {
+        why_not.push(why("other_doors", "what this person holds opens other doors".to_owned()));
+    }
     if !allowed {
-        why_not = found.why_not(known, question, &grants, undone);
+        why_not.extend(found.why_not(known, question, &grants, undone));
     }
     why_not.extend(found.remarks(known, question.at));
     let person = PersonShown { customer: found.customers.first().copied(), user: found.user, email: found.email };
@@ -334,7 +337,7 @@ fn near_misses(snapshot: &Snapshot, rules: &Rules, customer: CustomerId, at: Tim
     for contract in snapshot.contracts.iter().filter(|contract| contract.customer == customer) {
         let desks = contract.desks.iter().map(|desk| Item::Desk(*desk));
         let any = desks.chain(contract.plan.map(Item::Plan)).any(linked);
-        out.extend(of_contract(contract, rules, any, at));
+        out.extend(of_contract(contract, snapshot, rules, any, at));
     }
     out
 }
@@ -357,7 +360,7 @@ fn of_pass(pass: &Pass, snapshot: &Snapshot, linked: bool, at: Timestamp) -> Opt
     used_up.then(|| why("pass_used_up", format!("pass {id} is used up")))
 }
 
-fn of_contract(contract: &Contract, rules: &Rules, linked: bool, at: Timestamp) -> Option<WhyNot> {
+fn of_contract(contract: &Contract, snapshot: &Snapshot, rules: &Rules, linked: bool, at: Timestamp) -> Option<WhyNot> {
     let id = contract.id;
     let today = rules.zone.date_of(at);
     if !linked {
@@ -369,10 +372,15 @@ fn of_contract(contract: &Contract, rules: &Rules, linked: bool, at: Timestamp) 
     if let Some(start) = contract.start_day.filter(|start| *start > today) {
         return Some(why("starts_at", format!("contract {id} starts on {start}")));
     }
-    if let Some(end) = contract.cancellation_day.filter(|end| *end <= today) {
+    let over = |end: &chrono::NaiveDate| match rules.contract_end {
+        super::ContractEnd::Start => *end <= today,
+        super::ContractEnd::End => *end < today,
+    };
+    if let Some(end) = contract.cancellation_day.filter(over) {
         return Some(why("ended_at", format!("contract {id} ended on {end}")));
     }
-    let paused = contract.pause.is_some_and(|pause| {
+    let listed = snapshot.paused_periods.iter().filter(|period| period.contract == id).map(|period| period.pause);
+    let paused = contract.pause.into_iter().chain(listed).any(|pause| {
         pause.from_day.is_none_or(|from| from <= today) && pause.until_day.is_none_or(|until| today < until)
     });
     paused.then(|| why("contract_paused", format!("contract {id} is paused")))

@@ -371,7 +371,9 @@ impl<'a> Planner<'a> {
     fn finish(mut self, entitled: Entitled) -> Plan {
         let lasting = |grant: &&super::Grant| !grant.window.ended(self.known.now);
         let grants: Vec<_> = entitled.grants.iter().filter(lasting).collect();
-        self.plan.people = grants.iter().map(|grant| grant.customer).collect::<BTreeSet<_>>().len();
+        let lasts =
+            |person: &&Person| person.windows.values().flatten().any(|merged| !merged.window.ended(self.known.now));
+        self.plan.people = self.people.values().filter(lasts).count();
         self.plan.grants = grants.len();
         self.plan.notes = entitled.notes;
         let email = |change: &Change| change.person.email.clone();

@@ -86,6 +86,8 @@ pub struct Engine {
     pub outbox: Notify,
     /// Something of the status or an alert may have changed.
     pub told: Notify,
+    /// Held through a pass.
+    pub passing: tokio::sync::Mutex<()>,
     retained: watch::Sender<Retained>,
     beats: Mutex<BTreeMap<&'static str, Mono>>,
 }
@@ -127,6 +129,7 @@ impl Engine {
             read_roster: Notify::new(),
             outbox: Notify::new(),
             told: Notify::new(),
+            passing: tokio::sync::Mutex::new(()),
             retained: watch::Sender::new(Retained::default()),
             beats: Mutex::new(BTreeMap::new()),
         }

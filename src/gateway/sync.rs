@@ -112,6 +112,8 @@ fn until_due(engine: &Engine) -> Duration {
 }
 
 async fn pass(engine: &Engine, tally: &mut Tally) -> Next {
+    // A verb's pass and the loop's take turns: one change is never made twice.
+    let _turn = engine.passing.lock().await;
     {
         let state = engine.state();
         if !state.read_once || state.roster.read_at.is_none() || state.own_user.is_none() {
@@ -195,7 +197,8 @@ async fn carry_out_all(engine: &Engine, decision: &Decision, tally: &mut Tally) 
             Step::Pause => return Next::Pause,
         }
     }
-    Next::Wait
+    // What was made is no longer to be made: one more look says so, and what comes next.
+    if made > 0 { Next::Again } else { Next::Wait }
 }
 
 /// How one change went.
