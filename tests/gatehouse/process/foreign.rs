@@ -1,6 +1,6 @@
 //! Promise 3: only its own.
 
-use gatehouse::twin::kisi::{Assignment, Creator};
+use gatehouse::twin::kisi::{Assignment, Creator, User};
 
 use super::rig::{BOARDROOM, Rig};
 
@@ -57,5 +57,43 @@ async fn promise_3_what_others_made_is_left_alone_and_told_as_drift() {
         requests.filter(|r| &*r.method != "GET" && at_theirs(&r.path)).count()
     });
     assert_eq!(wrote, 0, "not even tried");
+    rig.finish().await;
+}
+
+/// Who has nothing left is suspended, marked as ours, and comes back with the next grant. Whoever holds anything of
+/// another's keeps the account.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_5_who_has_no_grant_left_is_suspended_unless_others_gave_something() {
+    let mut rig = Rig::new(|settings| {
+        settings.set("access.no_access_after", r#""0s""#);
+    })
+    .await;
+    rig.customer(90_210, "Ada");
+    rig.customer(90_211, "Ben");
+    let (from, to) = (rig.in_min(-10), rig.in_min(60));
+    let bookings = [rig.book(90_210, BOARDROOM, from, to), rig.book(90_211, BOARDROOM, from, to)];
+    rig.start_ready().await;
+    let group = rig.boardroom.group;
+    rig.until("both rows", 20, |rig| rig.row("Ada", group).and(rig.row("Ben", group))).await;
+    let ben = rig.user("Ben").unwrap();
+    rig.kisi(|kisi, now| kisi.add_assignment(Assignment::in_group(ben, rig.oak.group, Creator::User(rig.office)), now));
+    for booking in bookings {
+        rig.nexudus(|site| site.cancel_booking(booking)).unwrap();
+    }
+    rig.until_no_row("Ada", group, 20).await;
+    let ada = |rig: &Rig| rig.kisi(|kisi, _| kisi.user_by_email("ada@example.org").cloned()).unwrap();
+    let mark = |user: &User| user.metadata.get("gatehouse_suspended_at").cloned();
+    let suspended = rig.until("Ada to be suspended", 20, |rig| Some(ada(rig)).filter(|ada| !ada.access_enabled)).await;
+    assert!(mark(&suspended).is_some_and(|mark| mark != ""), "marked in the same call: {suspended:?}");
+    assert_eq!(suspended.metadata["gatehouse_site"], "harbour-house");
+    rig.until_no_row("Ben", group, 20).await;
+    rig.until_roster_read(2, 30).await;
+    let ben = rig.kisi(|kisi, _| kisi.user_by_email("ben@example.org").cloned()).unwrap();
+    assert!(ben.access_enabled, "Ben opens the oak by another's hand");
+
+    rig.book(90_210, BOARDROOM, from, to);
+    rig.until("Ada's row", 20, |rig| rig.row("Ada", group)).await;
+    let restored = rig.until("Ada to be enabled", 20, |rig| Some(ada(rig)).filter(|ada| ada.access_enabled)).await;
+    assert_eq!(mark(&restored), Some("".into()), "and unmarked in the same call");
     rig.finish().await;
 }

@@ -2,6 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use gatehouse::twin::faults::{Effect, Rule};
+use gatehouse::twin::kisi::Creator;
+
 use super::gateway::KISI_KEY;
 use super::rig::{BOARDROOM, OAK, PASSWORD, Rig};
 
@@ -89,5 +92,43 @@ async fn promise_8_secrets_are_nowhere_at_the_most_talkative_log() {
         assert!(!said.contains(KISI_KEY) && !said.contains(PASSWORD), "{verb:?}");
     }
     assert!(rig.logged().len() > 10_000, "the log is talkative");
+    rig.finish().await;
+}
+
+/// The power is cut in the middle of a burst of writes, again and again, and answers are lost after the work was done:
+/// in the end there is one user and one row for each, and every row is known as its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_7_killed_between_any_two_writes_it_ends_in_the_same_state() {
+    let mut rig = Rig::new(|_| ()).await;
+    let names = ["Ada", "Ben", "Cleo"];
+    let (from, to) = (rig.in_min(-5), rig.in_min(60));
+    let mut bookings = Vec::new();
+    for (id, name) in (90_210..).zip(names) {
+        rig.customer(id, name);
+        bookings.push(rig.book(id, BOARDROOM, from, to));
+    }
+    for path in ["/users", "/role_assignments"] {
+        rig.kisi(|kisi, _| kisi.faults.add(Rule::on(path, Effect::Lose).method("POST").times(1)));
+    }
+    let group = rig.boardroom.group;
+    for _ in 0..3 {
+        let before = rig.kisi_writes();
+        rig.start();
+        rig.until("a write", 25, |rig| (rig.kisi_writes() > before).then_some(())).await;
+        rig.kill();
+    }
+    rig.start_ready().await;
+    rig.until("everybody's row", 25, |rig| names.iter().all(|name| rig.row(name, group).is_some()).then_some(())).await;
+    let (rows, users) = rig.kisi(|kisi, _| {
+        let ours = kisi.assignments().filter(|row| row.created_by == Creator::User(rig.me)).count();
+        (ours, kisi.users().count())
+    });
+    assert_eq!((rows, users), (3, 5), "no row twice, no user twice; two administrators");
+    for booking in &bookings[..2] {
+        rig.nexudus(|site| site.cancel_booking(*booking)).unwrap();
+    }
+    rig.until_no_row("Ada", group, 20).await;
+    rig.until_no_row("Ben", group, 20).await;
+    assert!(rig.row("Cleo", group).is_some());
     rig.finish().await;
 }

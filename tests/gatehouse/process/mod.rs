@@ -8,6 +8,7 @@
 
 mod access;
 mod clouds;
+mod commands;
 mod events;
 mod foreign;
 mod gate;
