@@ -89,6 +89,23 @@ pub fn removals_allowed(known: &Known<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// Since when every list that the links need has been known whole: when the last of their first complete readings
+/// began. `None`: one has not been read whole since the cache was made.
+fn known_since(known: &Known<'_>) -> Option<Timestamp> {
+    let Known { snapshot, rules, .. } = known;
+    let needs = rules.needs();
+    let needed = [
+        (true, snapshot.customers.whole()),
+        (needs.bookings, snapshot.bookings.whole()),
+        (needs.passes, snapshot.passes.whole()),
+        (needs.passes, snapshot.pass_kinds.whole()),
+        (needs.contracts, snapshot.contracts.whole()),
+        (needs.teams, snapshot.teams.whole()),
+    ];
+    let firsts = needed.into_iter().filter(|(needed, _)| *needed).map(|(_, whole)| whole.map(|(first, _)| first));
+    firsts.collect::<Option<Vec<_>>>()?.into_iter().max()
+}
+
 struct Planner<'a> {
     known: Known<'a>,
     people: &'a BTreeMap<Email, Person>,
@@ -96,6 +113,7 @@ struct Planner<'a> {
     slots: BTreeMap<(UserId, GroupId), &'a Assignment>,
     groups: BTreeSet<GroupId>,
     removals: Result<(), String>,
+    known_since: Option<Timestamp>,
     /// Which user each person is, and the other way round.
     users: BTreeMap<Email, UserId>,
     persons: BTreeMap<UserId, &'a Person>,
@@ -114,6 +132,7 @@ impl<'a> Planner<'a> {
             slots: known.roster.assignments.values().map(|row| ((row.user, row.group), row)).collect(),
             groups: known.rules.groups(),
             removals: removals_allowed(&known),
+            known_since: known_since(&known),
             users: BTreeMap::new(),
             persons: BTreeMap::new(),
             wanted: BTreeSet::new(),
@@ -213,15 +232,15 @@ impl<'a> Planner<'a> {
             }
             return false;
         };
-        if self.ours(row).is_none() {
+        let Some(owned) = self.ours(row) else {
             self.in_the_way.insert(row.id);
             return true;
-        }
+        };
         self.wanted.insert(row.id);
         if same_from(row.window(), &merged.window, now) {
             return true;
         }
-        if shrinks(row.window(), &merged.window, now) && self.waits() {
+        if shrinks(row.window(), &merged.window, now) && self.waits(owned) {
             return true;
         }
         if let Some(at) = self.extended_at(row, &merged.window) {
@@ -259,7 +278,7 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let ended = row.window().is_none_or(|window| window.ended(self.known.now));
-            if !ended && (self.moving_to_another_user(owned) || self.waits()) {
+            if !ended && (self.moving_to_another_user(owned) || self.waits(owned)) {
                 continue;
             }
             let who = self.holder(owned);
@@ -291,12 +310,15 @@ impl<'a> Planner<'a> {
         email.is_some_and(|email| self.known.rules.never_touch.iter().any(|pattern| pattern.matches(email)))
     }
 
-    /// Whether removals wait, which is then noted.
-    fn waits(&mut self) -> bool {
-        if let Err(why) = &self.removals {
-            self.plan.waiting = Some(why.clone());
+    /// Whether the removal of that row waits, which is then noted. A row that was written after every list had been
+    /// read is none of the baseline: what it came from was seen, so that its end is as sure as any (rules 6).
+    fn waits(&mut self, owned: &Owned) -> bool {
+        let Err(why) = &self.removals else { return false };
+        if self.known_since.is_some_and(|since| owned.written_at >= since) {
+            return false;
         }
-        self.removals.is_err()
+        self.plan.waiting = Some(why.clone());
+        true
     }
 
     /// Rows in linked groups that are not ours: reported, or with a key that nobody else uses, taken as ours.

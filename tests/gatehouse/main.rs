@@ -16,5 +16,7 @@ mod mosquitto;
 mod mqtt;
 mod oracle;
 mod plans;
+#[cfg(feature = "demo")]
+mod process;
 mod rules;
 mod world;

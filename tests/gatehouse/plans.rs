@@ -169,6 +169,20 @@ fn rule_6_with_the_cache_lost_the_first_removal_needs_two_readings_a_refresh_apa
     }
 }
 
+/// Else the first cancellations after an installation would wait for a whole `refresh` (promise 2).
+#[test]
+fn rule_6_a_row_written_since_the_lists_were_read_is_none_of_the_baseline() {
+    let mut world = World::new(MORNING);
+    world.snapshot = Default::default();
+    let ada = world.customer(90210, "ada@example.org");
+    world.read_all(world.now);
+    let user = world.user(771, "ada@example.org");
+    let row = world.own_row(user, GROUP, window("2026-12-01T07:00:00Z", "2026-12-01T10:15:00Z"), ada);
+    assert!(!world.words().contains(&"removed 45901 771".to_owned()), "a row of before is");
+    world.ledger.owned.get_mut(&row).unwrap().written_at = world.now;
+    assert!(world.words().contains(&"removed 45901 771".to_owned()));
+}
+
 #[test]
 fn rule_1_a_changed_email_gives_to_the_new_user_first_and_then_takes_from_the_old() {
     let mut world = World::new(MORNING);

@@ -1,0 +1,25 @@
+//! The real binary, held to the contract from outside: twins of both clouds on loopback, a real mosquitto, a
+//! configuration in a directory of its own, and nothing of the gateway's inside.
+//!
+//! What ends well in a test has to end well in all: [`rig::Rig::finish`] stops the gateway by SIGTERM and then looks at
+//! what the clouds logged and at everything that was said, for what no run may ever do.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod access;
+mod clouds;
+mod commands;
+mod events;
+mod foreign;
+mod gate;
+mod gateway;
+mod guard;
+mod invariants;
+mod life;
+mod rig;
+mod settings;
+mod shape;
+mod topics;
+mod verbs;
+mod watcher;
+mod windows;
