@@ -45,6 +45,8 @@ impl Gate {
                 tokio::spawn(async move {
                     let _place = place;
                     tokio::select! {
+                        // A shut gate doesn't even knock at the broker's.
+                        biased;
                         () = ended.cancelled() => {}
                         () = shut(is_open) => {}
                         // However it ends, the connection is over.

@@ -8,6 +8,7 @@
 pub mod bus;
 pub mod checker;
 pub mod diary;
+pub mod feed;
 pub mod gate;
 pub mod script;
 pub mod settings;

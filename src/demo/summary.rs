@@ -134,8 +134,11 @@ mod tests {
             opened: false,
             by_cache: true,
         };
-        let report =
-            Report { promises: vec![promise(1, true), promise(2, false)], outage: vec![tried], traffic: Traffic::default() };
+        let report = Report {
+            promises: vec![promise(1, true), promise(2, false)],
+            outage: vec![tried],
+            traffic: Traffic::default(),
+        };
         let told = text(&report, Some("lost-event"), 80);
         for part in ["1. kept", "2. BROKEN", "1 of 2 promises broken; lost-event", "14:20:00", "shut"] {
             assert!(told.contains(part), "{part}: {told}");

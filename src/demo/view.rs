@@ -324,6 +324,10 @@ mod tests {
 
     /// What is left of a part after its escape sequence.
     fn bare(n: usize, part: &str) -> &str {
-        if n == 0 { part } else { part.split_once(|sign: char| sign.is_ascii_alphabetic()).map_or("", |(_, rest)| rest) }
+        if n == 0 {
+            part
+        } else {
+            part.split_once(|sign: char| sign.is_ascii_alphabetic()).map_or("", |(_, rest)| rest)
+        }
     }
 }

@@ -54,17 +54,16 @@ fn as_wanted(case: &Case<'_>, pair: &Pair, at: Ms, found: &mut Findings) {
     }
     let rows: Vec<&Held> = case.roster.of(pair).iter().filter(|held| held.ours && held.held_at(at)).collect();
     let slots = if case.evidence.settings.has_alternate(pair.1) { 2 } else { 1 };
-    let wanted: Vec<(Ms, Ms)> = windows
-        .iter()
-        .filter(|(from, until)| *until > at && (*from <= at || ahead(*from) <= at))
-        .take(slots)
-        .collect();
+    let wanted: Vec<(Ms, Ms)> =
+        windows.iter().filter(|(from, until)| *until > at && (*from <= at || ahead(*from) <= at)).take(slots).collect();
     let fits = |held: &&Held, (from, until): (Ms, Ms)| {
         let begins = if from <= at { held.valid_from <= at } else { held.valid_from == from };
         begins && held.valid_until == until
     };
     let (email, group) = pair;
-    for window in &wanted {
+    // The second group is needed only while the first slot is taken by a window that is open.
+    let open = wanted.first().is_some_and(|(from, _)| *from <= at);
+    for window in wanted.iter().take(1 + usize::from(open)) {
         found.expect(rows.iter().any(|held| fits(held, *window)), || {
             let (from, until) = (case.show(window.0), case.show(window.1));
             format!("at {} no row holds {email} in group {group} from {from} to {until}", case.show(at))
@@ -102,7 +101,9 @@ fn accounts(case: &Case<'_>, at: Ms, found: &mut Findings) {
         let idle = !windows.meets(at.saturating_sub(grace), at.saturating_add(seconds(settings.horizon_s)));
         let long_there = case.begins() + grace < at;
         if idle && long_there && !never(settings, email) && case.made_user(user, at - grace) {
-            found.expect(!enabled, || format!("at {} user {user} ({email}) had no grant and was not suspended", case.show(at)));
+            found.expect(!enabled, || {
+                format!("at {} user {user} ({email}) had no grant and was not suspended", case.show(at))
+            });
         }
     }
 }

@@ -39,7 +39,12 @@ pub(super) fn none_lost(case: &Case<'_>) -> Findings {
         }
         let name = || {
             let object = event.object.as_ref().map_or("nothing", |object| object.2.as_str());
-            format!("{} of {object} at {}, shown at {}", event.kind, case.show(ms(event.created_at)), case.show(ms(shown)))
+            format!(
+                "{} of {object} at {}, shown at {}",
+                event.kind,
+                case.show(ms(event.created_at)),
+                case.show(ms(shown))
+            )
         };
         let Some(message) = told.get(event.uuid.as_str()) else {
             found.expect(false, || format!("{} ({}) never reached the broker", name(), event.uuid));

@@ -137,8 +137,8 @@ impl Knowledge {
 
     /// The windows by what holds at that moment.
     pub fn truth(&self, pair: &Pair, at: Ms) -> Windows {
-        let stances = self.pairs.get(pair).into_iter().flatten();
-        stances.filter(|stance| stance.since <= at).last().map(|stance| stance.windows.clone()).unwrap_or_default()
+        let mut stances = self.pairs.get(pair).into_iter().flatten();
+        stances.rfind(|stance| stance.since <= at).map(|stance| stance.windows.clone()).unwrap_or_default()
     }
 
     /// The windows that everything allows that may be believed at that moment.
@@ -198,7 +198,8 @@ fn calendar(diary: &Diary, day: Span, settings: &Settings, start: Ms) -> Calenda
 /// [`STRETCH_MAX`] times as long.
 fn pace(settings: &Settings, paces: &[(Ms, i64, i64)], at: Ms) -> (i64, i64) {
     let near = paces.iter().filter(|(told, _, _)| (at - seconds(300)..at + seconds(300)).contains(told));
-    let longest = near.fold((0, 0), |longest, (_, changes, refresh)| (longest.0.max(*changes), longest.1.max(*refresh)));
+    let longest =
+        near.fold((0, 0), |longest, (_, changes, refresh)| (longest.0.max(*changes), longest.1.max(*refresh)));
     let bounded = |told: i64, set: i64| told.clamp(set, set * STRETCH_MAX);
     (bounded(longest.0, settings.changes_s), bounded(longest.1, settings.refresh_s))
 }

@@ -89,9 +89,10 @@ fn lists(case: &Case<'_>, found: &mut Findings, compared: u64) {
         found.expect(alerts.iter().any(|(since, over)| *since < until && from < *over), || {
             format!("the list that shrank at {} raised no alert/guard", case.show(from))
         });
-        let told = case.evidence.told("alert/guard").filter(|(at, _, alert)| {
-            from <= *at && *at < until + CALLS && alert["active"] == true
-        });
+        let told = case
+            .evidence
+            .told("alert/guard")
+            .filter(|(at, _, alert)| from <= *at && *at < until + CALLS && alert["active"] == true);
         let named = told.filter(|(_, _, alert)| {
             let held = alert["detail"]["removals"].as_array().map_or(0, Vec::len);
             held > 0 && alert["detail"]["people"].as_u64() >= Some(1) && !alert["detail"]["plan"].is_null()

@@ -14,7 +14,7 @@ mod oracle;
 mod outage;
 mod ownership;
 mod secrets;
-mod time;
+pub(super) mod time;
 mod traffic;
 mod trust;
 

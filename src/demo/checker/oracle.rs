@@ -80,7 +80,8 @@ impl<'a> State<'a> {
             let may = row["Active"] == true && row["Archived"] != true && !email.is_empty();
             (may && !never(settings, &email)).then_some((id, email))
         });
-        let members = |row: &Value| row["TeamMembers"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
+        let members =
+            |row: &Value| row["TeamMembers"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
         let teams = history.all_at(Entity::Team, at);
         State {
             settings,
@@ -143,7 +144,9 @@ impl<'a> State<'a> {
     fn contracts(&self, team: bool, linked: impl Fn(&Value) -> bool) -> Vec<(String, (Ms, Ms))> {
         let mut out = Vec::new();
         for (_, row) in self.history.all_at(Entity::CoworkerContract, self.at) {
-            let Some(holder) = int(row, "CoworkerId").filter(|_| row["Active"] == true && linked(row)) else { continue };
+            let Some(holder) = int(row, "CoworkerId").filter(|_| row["Active"] == true && linked(row)) else {
+                continue;
+            };
             let windows = self.contract(row);
             for email in self.holders(holder, team, false) {
                 out.extend(windows.iter().map(|window| (email.clone(), *window)));
@@ -171,7 +174,8 @@ impl<'a> State<'a> {
     /// The customer's e-mail, and those of the team's members where it is shared. Who is suspended shares nothing.
     fn holders(&self, customer: i64, team: bool, of_pass: bool) -> BTreeSet<String> {
         let Some(own) = self.emails.get(&customer) else { return BTreeSet::new() };
-        let teams = self.teams.iter().filter(|(members, shares)| team && members.contains(&customer) && (*shares || !of_pass));
+        let teams =
+            self.teams.iter().filter(|(members, shares)| team && members.contains(&customer) && (*shares || !of_pass));
         let others = teams.flat_map(|(members, _)| members).filter_map(|member| self.emails.get(member));
         others.chain([own]).cloned().collect()
     }
@@ -221,8 +225,14 @@ fn same(entity: Entity, one: &Value, other: &Value) -> bool {
         Entity::Coworker => &["Email", "Active", "Archived"],
         Entity::CoworkerTimePass => &["CoworkerId", "TimePassId", "Used", "UsedDate", "RemainingUses", "ExpireDate"],
         Entity::CoworkerContract => &[
-            "CoworkerId", "TariffId", "StartDateLocal", "CancellationDateLocal", "Active", "FloorPlanDeskIds",
-            "InPausedPeriodFrom", "InPausedPeriodUntil",
+            "CoworkerId",
+            "TariffId",
+            "StartDateLocal",
+            "CancellationDateLocal",
+            "Active",
+            "FloorPlanDeskIds",
+            "InPausedPeriodFrom",
+            "InPausedPeriodUntil",
         ],
         Entity::Team => &["TeamMembers", "ShareTimePasses"],
         _ => return one == other,

@@ -12,12 +12,17 @@ use crate::twin::kisi::{RequestRecord, Scope};
 pub(super) fn only_its_own(case: &Case<'_>) -> Findings {
     let mut found = Findings::default();
     calls(case, &mut found);
+    let writes = found.checked;
     rows(case, &mut found);
     drift(case, &mut found);
+    if writes == 0 {
+        // Who writes nothing touches nothing.
+        found.checked = 0;
+    }
     found
 }
 
-/// Every write that reached Kisi and was done.
+/// Every write that reached Kisi.
 fn calls(case: &Case<'_>, found: &mut Findings) {
     let history = case.evidence.kisi.history();
     let made = |event: &crate::twin::kisi::Event| {
@@ -58,7 +63,10 @@ fn rows(case: &Case<'_>, found: &mut Findings) {
         linked += u64::from(matches!(version.scope, Scope::Group(group) if case.evidence.settings.is_linked(group)));
         found.expect(version.until.is_none(), || {
             let when = version.until.map_or_else(String::new, |at| case.show(ms(at)));
-            format!("row {} of {:?} in {:?}, made by another hand, ended at {when}", version.id, version.assignee, version.scope)
+            format!(
+                "row {} of {:?} in {:?}, made by another hand, ended at {when}",
+                version.id, version.assignee, version.scope
+            )
         });
     }
     if linked == 0 {

@@ -24,7 +24,11 @@ pub(super) fn no_wrong_clock(case: &Case<'_>) -> Findings {
         let known = answered(from, until).unwrap_or(until);
         for at in writes.iter().filter(|at| from <= **at && **at < until) {
             found.expect(*at > known, || {
-                format!("a write reached Kisi at {}, before the run of {} knew the time", case.show(*at), case.show(from))
+                format!(
+                    "a write reached Kisi at {}, before the run of {} knew the time",
+                    case.show(*at),
+                    case.show(from)
+                )
             });
         }
     }

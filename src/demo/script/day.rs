@@ -28,47 +28,23 @@ fn bookings(site: &Site, add: &mut impl FnMut(Moment, &str, What)) {
     let all = &site.actors;
     let customer = |who: usize| site.people[who].customer;
     let change = |booking, resource, from, to| What::Change { booking, resource, from, to };
-    let book = |who: usize, number: i64, from, to| What::Book {
-        customer: customer(who),
-        resource: room(number),
-        from,
-        to,
-    };
+    let book =
+        |who: usize, number: i64, from, to| What::Book { customer: customer(who), resource: room(number), from, to };
     add(at(9, 10), "a tentative booking is approved", What::Approve(all.tentative));
-    add(
-        at(9, 40),
-        "a running booking is extended by an hour",
-        change(all.extended, None, at(9, 0), at(11, 0)),
-    );
+    add(at(9, 40), "a running booking is extended by an hour", change(all.extended, None, at(9, 0), at(11, 0)));
     add(at(10, 50), "a running booking is cancelled; Nexudus shows it late", What::Cancel(all.cut_off));
-    add(
-        at(10, 52),
-        "a room is booked for eight minutes from now",
-        book(cast::LAST_MINUTE, 24, at(11, 0), at(12, 0)),
-    );
+    add(at(10, 52), "a room is booked for eight minutes from now", book(cast::LAST_MINUTE, 24, at(11, 0), at(12, 0)));
     add(at(12, 35), "a booking is cancelled before it begins", What::Cancel(all.cancelled));
     add(
         at(13, 5),
         "a booking moves to another room and hour",
         change(all.moved, Some(room(23)), at(16, 40), at(17, 40)),
     );
-    add(
-        at(13, 20),
-        "a running booking is shortened",
-        change(all.shortened, None, at(13, 0), at(13, 30)),
-    );
-    add(
-        at(14, 20),
-        "in the outage: a room is booked by phone",
-        book(cast::BOOKS_OFFLINE, 25, at(14, 45), at(15, 45)),
-    );
+    add(at(13, 20), "a running booking is shortened", change(all.shortened, None, at(13, 0), at(13, 30)));
+    add(at(14, 20), "in the outage: a room is booked by phone", book(cast::BOOKS_OFFLINE, 25, at(14, 45), at(15, 45)));
     add(at(14, 25), "in the outage: a running booking is cancelled", What::Cancel(all.cancelled_offline));
     add(at(15, 20), "an administrator deletes a booking; no trace of it is left", What::Delete(all.deleted));
-    add(
-        at(16, 11),
-        "while the box has no power: a room is booked",
-        book(cast::BOOKS_DARK, 22, at(16, 25), at(17, 25)),
-    );
+    add(at(16, 11), "while the box has no power: a room is booked", book(cast::BOOKS_DARK, 22, at(16, 25), at(17, 25)));
 }
 
 /// What becomes of customers, passes and contracts.
@@ -105,11 +81,7 @@ fn people(site: &Site, add: &mut impl FnMut(Moment, &str, What)) {
 /// What goes wrong.
 fn troubles(_site: &Site, add: &mut impl FnMut(Moment, &str, What)) {
     let drive = What::Drive;
-    add(
-        at(8, 52),
-        "the box's own clock jumps by a day and two hours",
-        drive(Action::WallClockShift(93_600)),
-    );
+    add(at(8, 52), "the box's own clock jumps by a day and two hours", drive(Action::WallClockShift(93_600)));
     add(at(9, 0), "Nexudus' list of bookings comes back empty", What::List { entity: "Booking", keep: Some(0) });
     add(at(9, 6), "Nexudus' list of bookings is back", What::List { entity: "Booking", keep: None });
     add(
@@ -117,11 +89,7 @@ fn troubles(_site: &Site, add: &mut impl FnMut(Moment, &str, What)) {
         "Nexudus' list of contracts shrinks to four",
         What::List { entity: "CoworkerContract", keep: Some(4) },
     );
-    add(
-        at(11, 47),
-        "Nexudus' list of contracts is whole again",
-        What::List { entity: "CoworkerContract", keep: None },
-    );
+    add(at(11, 47), "Nexudus' list of contracts is whole again", What::List { entity: "CoworkerContract", keep: None });
     add(at(12, 20), "the broker goes", drive(Action::BrokerDown));
     add(at(12, 30), "the broker is back", drive(Action::BrokerUp));
     add(at(14, 10), "the internet goes", What::Internet(false));

@@ -15,7 +15,7 @@ pub use day::day;
 
 use super::Moment;
 use super::diary::{Diary, Hand, Trouble, Try};
-use super::site::{KEY_USER, OFFICE_MANAGER, PLACE};
+use super::site::{KEY_USER, OFFICE_MANAGER, PLACE, Site};
 use crate::twin::faults::{Effect, Rule};
 use crate::twin::kisi::{Assignment, Creator, KisiTwin};
 use crate::twin::nexudus::switches::ListFault;
@@ -146,6 +146,29 @@ pub enum Action {
     BrokerUp,
     /// Put the box's own clock off by so many seconds more, with no effect on the twins' clock.
     WallClockShift(i64),
+}
+
+/// The steps that are still to come, in order.
+#[derive(Clone, Debug)]
+pub struct Agenda {
+    steps: std::collections::VecDeque<Step>,
+}
+
+impl Agenda {
+    /// The whole day of a site.
+    pub fn of(site: &Site) -> Agenda {
+        Agenda { steps: day(site).into() }
+    }
+
+    /// When the next step is to be performed; `None` where all are done.
+    pub fn next_at(&self) -> Option<Moment> {
+        self.steps.front().map(|step| step.at)
+    }
+
+    /// The next step, if its time has come.
+    pub fn due(&mut self, now: Moment) -> Option<Step> {
+        self.steps.pop_front_if(|step| step.at <= now)
+    }
 }
 
 /// The twins' world during the day, and what was done to it.
@@ -289,9 +312,7 @@ fn in_nexudus(what: &What, nexudus: &mut NexudusTwin, now: Moment) -> Result<(),
         What::Approve(booking) => site.set(Entity::Booking, *booking, json!({"Tentative": false})),
         What::Suspend(customer) => site.set(Entity::Coworker, *customer, json!({"Active": false})),
         What::Rename { customer, email } => site.set(Entity::Coworker, *customer, json!({"Email": email})),
-        What::CheckIn { customer, pass } => {
-            site.check_in(*customer, super::site::LOCATION, Some(*pass)).map(drop)
-        }
+        What::CheckIn { customer, pass } => site.check_in(*customer, super::site::LOCATION, Some(*pass)).map(drop),
         What::UsePass { pass, minutes } => site.use_pass(*pass, *minutes),
         What::EndContract(contract) => site.end_contract(*contract),
         What::LiftPause(pause) => site.delete(Entity::ContractPausedPeriod, *pause),

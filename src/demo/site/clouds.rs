@@ -7,8 +7,8 @@ use super::config;
 use super::people::{Person, Role};
 use super::rooms::{self, Actors, Booked};
 use super::{
-    ALTERNATE_GROUP, DESK_GROUPS, EVENING_GROUP, FLOOR_GROUP, KEY_USER, LOCATION, LOUNGE_GROUP, OFFICE_MANAGER, OFFICES,
-    PASSES, PLACE, PLAIN_PLAN, RESIDENT_PLAN, ROOMS, STAFF_GROUP, ZONE, office_group, room, room_group, start,
+    ALTERNATE_GROUP, DESK_GROUPS, EVENING_GROUP, FLOOR_GROUP, KEY_USER, LOCATION, LOUNGE_GROUP, OFFICE_MANAGER,
+    OFFICES, PASSES, PLACE, PLAIN_PLAN, RESIDENT_PLAN, ROOMS, STAFF_GROUP, ZONE, office_group, room, room_group, start,
 };
 use crate::twin::kisi::{
     Assignee, Assignment, CacheSync, Controller, Creator, DeniedAs, EventOrder, EventSets, Expired, Group, GroupLock,
@@ -116,8 +116,7 @@ fn plan_of_doors() -> Doors {
 
 /// Kisi as it is before the day: hardware, groups, the people it knows already, and a few rows made by hand.
 pub(super) fn kisi(people: &[Person]) -> (KisiTwin, Doors) {
-    let organization =
-        Organization { id: 5150, name: "Harbour House".to_owned(), domain: "harbour-house".to_owned() };
+    let organization = Organization { id: 5150, name: "Harbour House".to_owned(), domain: "harbour-house".to_owned() };
     let mut twin = KisiTwin::new(organization, 20_271_028);
     let built = start() - TimeDelta::days(90);
     twin.add_place(Place {
@@ -248,7 +247,8 @@ pub(super) fn nexudus(people: &[Person]) -> Result<(NexudusTwin, Vec<Booked>, Ac
     }
     for person in people {
         site.add_customer(person.customer, &person.name, person.email.as_deref())?;
-        let mut more = json!({"AccessPincode": config::PIN, "AccessCardId": config::CARD, "InvoicingBusinessId": LOCATION});
+        let mut more =
+            json!({"AccessPincode": config::PIN, "AccessCardId": config::CARD, "InvoicingBusinessId": LOCATION});
         if person.role == Role::Duplicate {
             more["Archived"] = json!(true);
             more["Active"] = json!(false);

@@ -170,7 +170,11 @@ pub fn build() -> Result<Built, SetupError> {
     let (nexudus, booked, actors) = clouds::nexudus(&people)?;
     let clouds::Doors { ties, doors, groups } = doors;
     let readers = doors.iter().map(|(lock, _)| (clouds::reader_of(*lock), *lock)).collect();
-    Ok(Built { nexudus, kisi, site: Site { people, booked, actors, ties, readers, doors, groups, cleaner: clouds::CLEANER } })
+    Ok(Built {
+        nexudus,
+        kisi,
+        site: Site { people, booked, actors, ties, readers, doors, groups, cleaner: clouds::CLEANER },
+    })
 }
 
 /// What the gateway is told about this site.
@@ -188,8 +192,8 @@ pub fn settings() -> Settings {
         Link { share_with_team: true, ..Link::new(Item::Pass(shared), FLOOR_GROUP) },
     ];
     let desks = (1..=DESKS).map(|n| Link::new(Item::Desk(desk(n)), DESK_GROUPS[usize::from(n > DESKS / 2)]));
-    let offices = (1..=OFFICES)
-        .map(|n| Link { share_with_team: true, ..Link::new(Item::Desk(office(n)), office_group(n)) });
+    let offices =
+        (1..=OFFICES).map(|n| Link { share_with_team: true, ..Link::new(Item::Desk(office(n)), office_group(n)) });
     let plan = [Link::new(Item::Plan(RESIDENT_PLAN), LOUNGE_GROUP)];
     Settings {
         site: "harbour-house".to_owned(),

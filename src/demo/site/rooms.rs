@@ -195,8 +195,7 @@ pub(super) fn sign(site: &mut Nexudus, people: &[Person], all: &mut Actors) -> R
     for (place, person) in people.iter().enumerate() {
         match person.role {
             Role::Desk(number) => {
-                let contract =
-                    site.sign_contract(person.customer, super::PLAIN_PLAN, began, &[super::desk(number)])?;
+                let contract = site.sign_contract(person.customer, super::PLAIN_PLAN, began, &[super::desk(number)])?;
                 match place {
                     cast::CONTRACT_ENDS => site.give_notice(contract, date())?,
                     cast::ENDED => all.ended = contract,

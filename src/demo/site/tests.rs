@@ -58,10 +58,13 @@ fn the_configuration_is_whole_and_its_secrets_are_beside_it() {
     let read: toml::Table = text.parse().unwrap();
     let links = read["link"].as_array().unwrap();
     assert_eq!(links.len(), 25 + 4 + 40 + 12 + 1);
-    let distinct: BTreeSet<String> = links.iter().map(|link| {
-        let item = ["resource", "pass", "desk", "plan"].iter().find_map(|key| Some((key, link.get(key)?)));
-        format!("{item:?} {}", link["group"])
-    }).collect();
+    let distinct: BTreeSet<String> = links
+        .iter()
+        .map(|link| {
+            let item = ["resource", "pass", "desk", "plan"].iter().find_map(|key| Some((key, link.get(key)?)));
+            format!("{item:?} {}", link["group"])
+        })
+        .collect();
     assert_eq!(distinct.len(), links.len());
     assert_eq!(read["nexudus"]["url"].as_str(), Some("http://127.0.0.1:4001/api"));
     for (name, secret) in canaries() {
