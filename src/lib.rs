@@ -16,11 +16,14 @@
 //! | [`gateway`] | the loops and their order: the only one that knows all of the above | all above |
 //! | [`web`] | page, health, socket | `report` |
 //! | [`cli`] | one file a verb | all above |
-//! | `twin` | feature `demo`: both clouds in process, and the demo | HTTP only |
+//! | `twin` | feature `demo`: both clouds in process | HTTP only |
+//! | `demo` | feature `demo`: a site, its scripted day, and the checker of the promises | `clock`, `twin` |
 
 pub mod cli;
 pub mod clock;
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod domain;
 pub mod gateway;
 pub mod kisi;
