@@ -38,7 +38,7 @@ struct Span {
 }
 
 const RESOURCES: [u64; 3] = [551, 552, 553];
-const KINDS: [u64; 4] = [31, 32, 33, 34];
+const KINDS: [u64; 3] = [31, 32, 33];
 const DESKS: [u64; 3] = [801, 802, 803];
 const PLANS: [u64; 2] = [11, 12];
 const GROUPS: [u64; 4] = [45901, 45902, 45903, 45904];
@@ -129,7 +129,7 @@ fn lists(span: Span, wish: Wish, least: usize) -> impl Strategy<Value = Lists> {
         prop::collection::vec(coworker(), 5),
         prop::collection::vec(booking(span), least..8),
         prop::collection::vec(pass(span, wish), least..6),
-        prop::collection::vec(select(&KINDS[..]), 0..2),
+        prop::collection::vec(select(&KINDS[..]), 0..3),
         prop::collection::vec(contract(span), least..4),
         prop::collection::vec((0u64..4, whole_days(span)), least..3),
         prop::collection::vec(team(), least..3),
@@ -349,9 +349,9 @@ fn pass(span: Span, wish: Wish) -> impl Strategy<Value = Value> {
         })
 }
 
-/// Kinds of pass: two for a day, two with minutes.
+/// Kinds of pass: two for a day, one with minutes.
 fn kinds() -> Vec<Value> {
-    let minutes = [None, None, Some(300), Some(60)];
+    let minutes = [None, None, Some(300)];
     let row = |(id, minutes)| json!({ "Id": id, "BusinessId": 4711, "Name": "Pass", "MinutesIncluded": minutes, "Archived": false });
     KINDS.into_iter().zip(minutes).map(row).collect()
 }
