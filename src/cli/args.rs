@@ -41,6 +41,12 @@ pub enum LogFormat {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Show the whole system on this machine, with twins of both clouds and a broker inside
+    #[cfg(feature = "demo")]
+    Demo(DemoArgs),
+    /// Serve the twins of both clouds on loopback, to try `run` against
+    #[cfg(feature = "demo")]
+    Twins(TwinsArgs),
     /// Be the gateway, until SIGTERM or SIGINT; SIGHUP reads the configuration anew
     Run,
     /// Validate the configuration
@@ -108,6 +114,61 @@ pub enum Verb {
     Resume,
 }
 
+/// Flags of `demo`.
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// How many times faster than the clock the day runs
+    #[arg(long, default_value_t = 60.0, value_name = "N", value_parser = speed, conflicts_with = "once")]
+    pub speed: f64,
+    /// Run the day on virtual time, as fast as the gateway keeps up, and end with a summary
+    #[arg(long)]
+    pub once: bool,
+    /// Print the summary as one JSON document
+    #[arg(long, requires = "once")]
+    pub json: bool,
+    /// Break a rule on purpose: the summary must say so
+    #[arg(long = "break", value_enum, value_name = "RULE")]
+    pub sabotage: Option<Sabotage>,
+    /// The broker's port on 127.0.0.1; 0 for one that is free
+    #[arg(long, default_value_t = 1883, value_name = "PORT", conflicts_with = "once")]
+    pub mqtt_port: u16,
+    /// The status page's port on 127.0.0.1
+    #[arg(long, default_value_t = 8480, value_name = "PORT", conflicts_with = "once")]
+    pub web_port: u16,
+}
+
+/// Which rule the demo breaks on purpose.
+#[cfg(feature = "demo")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sabotage {
+    /// Windows end late.
+    LateClosing,
+    /// Windows begin early.
+    EarlyOpening,
+    /// A row of another hand is removed.
+    ForeignRow,
+    /// Events are dropped on their way to the broker.
+    LostEvent,
+    /// The guard lets everything through, and one absence is believed.
+    MassRemoval,
+}
+
+/// Flags of `twins`.
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub struct TwinsArgs {
+    /// Where the Nexudus twin listens
+    #[arg(long, default_value = "127.0.0.1:8471", value_name = "ADDRESS")]
+    pub nexudus: std::net::SocketAddr,
+    /// Where the Kisi twin listens
+    #[arg(long, default_value = "127.0.0.1:8472", value_name = "ADDRESS")]
+    pub kisi: std::net::SocketAddr,
+    /// Write a configuration that fits them, with its credentials, into that directory
+    #[arg(long, value_name = "DIR")]
+    pub write_config: Option<PathBuf>,
+}
+
 /// From when events are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Since {
@@ -136,4 +197,10 @@ fn since(text: &str) -> Result<Since, String> {
     };
     let count: u32 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
     Ok(Since::Ago(std::time::Duration::from_secs(u64::from(count) * seconds)))
+}
+
+#[cfg(feature = "demo")]
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "a number".to_owned())?;
+    (0.1..=1000.0).contains(&speed).then_some(speed).ok_or_else(|| "a number from 0.1 to 1000".to_owned())
 }

@@ -6,6 +6,8 @@
 pub mod args;
 pub mod ask;
 pub mod check;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod log;
 pub mod run;
 pub mod show;
@@ -36,9 +38,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             return if wrong { WRONG } else { WELL };
         }
     };
+    #[cfg(feature = "demo")]
+    if let Verb::Demo(demo) = &cli.verb {
+        return demo::demo(demo);
+    }
     log::start(cli.common.log_format);
     let path = resolve_path(cli.common.config, &ProcessEnv);
     match cli.verb {
+        #[cfg(feature = "demo")]
+        Verb::Demo(demo) => demo::demo(&demo),
+        #[cfg(feature = "demo")]
+        Verb::Twins(twins) => demo::twins(&twins),
         Verb::Run => configured(&path, WRONG, run::run),
         Verb::Check { json } => check(&path, json),
         Verb::Plan { json, detailed_exitcode } => {

@@ -380,9 +380,7 @@ fn of_contract(contract: &Contract, snapshot: &Snapshot, rules: &Rules, linked: 
         return Some(why("ended_at", format!("contract {id} ended on {end}")));
     }
     let listed = snapshot.paused_periods.iter().filter(|period| period.contract == id).map(|period| period.pause);
-    let paused = contract.pause.into_iter().chain(listed).any(|pause| {
-        pause.from_day.is_none_or(|from| from <= today) && pause.until_day.is_none_or(|until| today < until)
-    });
+    let paused = contract.pause.into_iter().chain(listed).any(|pause| pause.covers(today));
     paused.then(|| why("contract_paused", format!("contract {id} is paused")))
 }
 

@@ -107,6 +107,9 @@ pub struct Contract {
     pub cancellation_day: Option<NaiveDate>,
     /// The pause that the contract itself names, if any.
     pub pause: Option<Pause>,
+    /// Whether the contract itself says that no pause runs now (`InPausedPeriod` is false).
+    #[serde(default)]
+    pub runs: bool,
 }
 
 /// The days of a pause: from the first, to before the last; an absent side is open.
@@ -116,6 +119,13 @@ pub struct Pause {
     pub from_day: Option<NaiveDate>,
     /// `InPausedPeriodUntil`.
     pub until_day: Option<NaiveDate>,
+}
+
+impl Pause {
+    /// Whether that day is one of it.
+    pub fn covers(&self, day: NaiveDate) -> bool {
+        self.from_day.is_none_or(|from| from <= day) && self.until_day.is_none_or(|until| day < until)
+    }
 }
 
 /// A paused period of a contract (`billing/contractpausedperiods`).
@@ -422,4 +432,15 @@ pub struct Snapshot {
     pub resources: Shelf<Named>,
     /// Desks and offices, by name.
     pub desks: Shelf<Named>,
+}
+
+impl Snapshot {
+    /// Paused periods that were lifted: they should run today, but an empty list shows none and their contracts
+    /// themselves say that they run. An empty list alone would not be believed (rules 6); a contract's own word is.
+    pub fn lifted(&self, today: NaiveDate) -> Vec<u64> {
+        let lifted = |period: &&PausedPeriod| {
+            period.pause.covers(today) && self.contracts.get(period.contract).is_some_and(|contract| contract.runs)
+        };
+        self.paused_periods.iter().filter(lifted).map(|period| period.id).collect()
+    }
 }

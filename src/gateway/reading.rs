@@ -253,9 +253,7 @@ async fn take(engine: &Engine, job: Job, brought: Brought) -> bool {
             Brought::Passes(reading) => absorb(state, Entity::Passes, |s| &mut s.passes, reading, &mut batch),
             Brought::PassKinds(reading) => absorb(state, Entity::PassKinds, |s| &mut s.pass_kinds, reading, &mut batch),
             Brought::Contracts(reading) => absorb(state, Entity::Contracts, |s| &mut s.contracts, reading, &mut batch),
-            Brought::PausedPeriods(reading) => {
-                absorb(state, Entity::PausedPeriods, |s| &mut s.paused_periods, reading, &mut batch)
-            }
+            Brought::PausedPeriods(reading) => paused_periods(engine, state, &rules, reading, &mut batch),
             Brought::Teams(reading) => absorb(state, Entity::Teams, |s| &mut s.teams, reading, &mut batch),
             Brought::Resources(reading) => {
                 unlinked(state, &rules, "resources", &reading.listing, |item| match item {
@@ -331,6 +329,30 @@ fn bookings(
     let past = engine.clock_guess(state) - PAST;
     let spent = state.snapshot.bookings.prune(|row| row.to < past);
     batch.forget(Entity::Bookings, gone.into_iter().chain(spent));
+    matters
+}
+
+/// Paused periods: where the list comes back empty, the contracts' own word counts.
+fn paused_periods(
+    engine: &Engine,
+    state: &mut State,
+    rules: &Rules,
+    reading: Reading<crate::domain::snapshot::PausedPeriod>,
+    batch: &mut Batch,
+) -> bool {
+    let empty = reading.listing.whole.is_some() && reading.listing.rows.is_empty() && reading.listing.aside.is_empty();
+    let mut matters = absorb(state, Entity::PausedPeriods, |s| &mut s.paused_periods, reading, batch);
+    if empty {
+        let today = rules.zone.date_of(engine.clock_guess(state));
+        let lifted = state.snapshot.lifted(today);
+        for id in &lifted {
+            matters |= state.snapshot.paused_periods.remove(*id);
+        }
+        if state.snapshot.paused_periods.is_empty() {
+            state.doubted.remove(&Entity::PausedPeriods);
+        }
+        batch.forget(Entity::PausedPeriods, lifted);
+    }
     matters
 }
 

@@ -82,6 +82,7 @@ horizon = "{}s"
 [kisi]
 url = "{}"
 api_key = {{ file = "kisi-api-key" }}
+state = "30s"
 roster = "{}s"
 requests_per_second = {}
 

@@ -199,8 +199,9 @@ pub fn settings() -> Settings {
         site: "harbour-house".to_owned(),
         zone: ZONE.to_owned(),
         location: LOCATION,
-        changes_s: 5,
-        refresh_s: 60,
+        // Twice the defaults: a day of them runs in some seconds.
+        changes_s: 10,
+        refresh_s: 120,
         horizon_s: 14 * 86_400,
         roster_s: 600,
         requests_per_second: 4,

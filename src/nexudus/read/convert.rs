@@ -66,7 +66,7 @@ pub(super) fn pass_kind(row: PassKindRow, slots: bool) -> PassKind {
 pub(super) fn contract(row: ContractRow, desks: Vec<u64>, zone: &Zone) -> Contract {
     let from_day = day(row.in_paused_period_from, None, zone);
     let until_day = day(row.in_paused_period_until, None, zone);
-    let paused = row.in_paused_period || from_day.is_some() || until_day.is_some();
+    let paused = row.in_paused_period == Some(true) || from_day.is_some() || until_day.is_some();
     Contract {
         id: ContractId(row.id),
         customer: CustomerId(row.coworker_id),
@@ -76,6 +76,7 @@ pub(super) fn contract(row: ContractRow, desks: Vec<u64>, zone: &Zone) -> Contra
         start_day: day(row.start_date, row.start_date_local, zone),
         cancellation_day: day(row.cancellation_date, row.cancellation_date_local, zone),
         pause: paused.then_some(Pause { from_day, until_day }),
+        runs: row.in_paused_period == Some(false),
     }
 }
 

@@ -20,6 +20,10 @@ pub fn parse(text: &str) -> Option<Stamp> {
 }
 
 fn literal(digits: &str) -> Option<NaiveDateTime> {
+    // The usual shape, by a parser made for it: pages hold thousands of dates.
+    if let Ok(at) = DateTime::parse_from_rfc3339(&format!("{digits}Z")) {
+        return Some(at.naive_utc());
+    }
     if let Ok(day) = digits.parse::<NaiveDate>() {
         return day.and_hms_opt(0, 0, 0);
     }

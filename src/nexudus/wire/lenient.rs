@@ -143,6 +143,11 @@ pub(super) fn opt_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<boo
     Ok(Scalar::deserialize(deserializer)?.flag().map_err(de::Error::custom)?.unwrap_or(false))
 }
 
+/// A flag, where it is said.
+pub(super) fn said_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    Scalar::deserialize(deserializer)?.flag().map_err(de::Error::custom)
+}
+
 /// Text that may be absent.
 pub(super) fn opt_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(Scalar::deserialize(deserializer)?.text())

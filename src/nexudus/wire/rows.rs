@@ -5,7 +5,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::date::{instant, opt_instant, opt_local, opt_stamp};
-use super::lenient::{Scalar, flag, id, opt_flag, opt_id, opt_int, opt_text, present_ids, present_int, soft};
+use super::lenient::{
+    Scalar, flag, id, opt_flag, opt_id, opt_int, opt_text, present_ids, present_int, said_flag, soft,
+};
 use crate::domain::Timestamp;
 use crate::domain::snapshot::{Aside, Stamp};
 
@@ -57,6 +59,10 @@ fn is_object(row: &RawValue) -> bool {
 pub fn read_row<'de, T: Deserialize<'de>>(row: &'de RawValue) -> Result<T, Aside> {
     if !is_object(row) {
         return Err(Aside { id: None, why: "a row that is no object".to_owned() });
+    }
+    // Keeping track of the path costs as much as reading: it is done where there is something to tell.
+    if let Ok(read) = serde_json::from_str(row.get()) {
+        return Ok(read);
     }
     let mut json = serde_json::Deserializer::from_str(row.get());
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -226,8 +232,8 @@ pub struct ContractRow {
     #[serde(default, deserialize_with = "opt_local")]
     pub cancellation_date_local: Option<NaiveDateTime>,
     /// `InPausedPeriod`.
-    #[serde(default, deserialize_with = "opt_flag")]
-    pub in_paused_period: bool,
+    #[serde(default, deserialize_with = "said_flag")]
+    pub in_paused_period: Option<bool>,
     /// `InPausedPeriodFrom`.
     #[serde(default, deserialize_with = "opt_stamp")]
     pub in_paused_period_from: Option<Stamp>,
