@@ -20,6 +20,7 @@ use crate::kisi::KisiClient;
 use crate::mqtt::memberships::Memberships;
 use crate::net::HttpError;
 use crate::net::watch::Observed;
+use crate::nexudus::needs::Needs;
 use crate::nexudus::read::Reader;
 use crate::report::{ClockReport, Counts, People, Retained, Status};
 use crate::store::{Batch, Key, Store, StoreError};
@@ -78,8 +79,10 @@ pub struct Engine {
     pub memberships: Memberships,
     /// Decides and applies again.
     pub sync: Notify,
-    /// Reads Nexudus' changes at once.
+    /// Reads Nexudus at once.
     pub read_nexudus: Notify,
+    /// The same, with what failed or was refused forgotten.
+    pub retry_nexudus: Notify,
     /// Reads the roster at once.
     pub read_roster: Notify,
     /// Rows were added to the outbox.
@@ -126,6 +129,7 @@ impl Engine {
             memberships: Memberships::new(),
             sync: Notify::new(),
             read_nexudus: Notify::new(),
+            retry_nexudus: Notify::new(),
             read_roster: Notify::new(),
             outbox: Notify::new(),
             told: Notify::new(),
@@ -165,12 +169,15 @@ impl Engine {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// New rules: everything is decided anew.
+    /// New rules: what their links need is read, and everything is decided anew. Site and zone stay what they were:
+    /// topics, marks and readings know them from the start.
     pub fn set_rules(&self, rules: Rules) {
-        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
-        self.state().dirty = true;
-        self.read_roster.notify_one();
-        self.sync.notify_one();
+        self.nexudus.set_needs(Needs::of(&rules.links));
+        {
+            let mut kept = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+            *kept = Arc::new(Rules { site: kept.site.clone(), zone: kept.zone.clone(), ..rules });
+        }
+        self.look_again();
     }
 
     /// Kisi's time, where it is known.
@@ -226,7 +233,10 @@ impl Engine {
     pub fn try_again(self: &Arc<Self>) {
         self.kisi.reset();
         let engine = self.clone();
-        tokio::spawn(async move { engine.nexudus.client().reset().await });
+        tokio::spawn(async move {
+            engine.nexudus.client().reset().await;
+            engine.retry_nexudus.notify_one();
+        });
         self.look_again();
     }
 

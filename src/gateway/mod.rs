@@ -90,7 +90,7 @@ pub async fn run(engine: Arc<Engine>, wiring: Wiring, stop: CancellationToken) {
     };
     let rng = fastrand::Rng::with_seed(wiring.seed);
     let sustained = Budget::new(wiring.requests_per_hour).sustained_per_hour();
-    let schedule = Schedule::new(engine.nexudus.needs(), wiring.paces, sustained, engine.clock.mono(), rng);
+    let schedule = Schedule::new(&engine.nexudus.needs(), wiring.paces, sustained, engine.clock.mono(), rng);
     // Dropped, the sets take their tasks with them: nothing of a run outlives it.
     let mut loops = JoinSet::new();
     loops.spawn(reading::run(engine.clone(), schedule, stop.clone()));
