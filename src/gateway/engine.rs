@@ -13,6 +13,7 @@ use super::alarm::{self, Asked};
 use super::connection::Fault;
 use super::state::{Decision, State};
 use crate::clock::{Clock, Mono};
+use crate::domain::guard::Memory;
 use crate::domain::reconcile::{Known, reconcile};
 use crate::domain::time::Heard;
 use crate::domain::{Rules, Timestamp};
@@ -202,6 +203,21 @@ impl Engine {
         self.retained.subscribe()
     }
 
+    /// What would be decided at `now`; nothing is remembered of it, so that a pass under way is not disturbed.
+    pub fn preview(&self, now: Timestamp) -> Decision {
+        let rules = self.rules();
+        let state = self.state();
+        let known = Known {
+            snapshot: &state.snapshot,
+            roster: &state.roster,
+            ledger: &state.ledger,
+            rules: &rules,
+            own_user: state.own_user,
+            now,
+        };
+        judged(&known, &mut state.guard.clone())
+    }
+
     /// Decides over the whole, by what is known at `now`.
     pub fn decide(&self, now: Timestamp) -> Decision {
         let rules = self.rules();
@@ -216,15 +232,7 @@ impl Engine {
             own_user: state.own_user,
             now,
         };
-        let plan = reconcile(known);
-        let verdict = state.guard.judge(&known, plan.changes.clone());
-        state.decision = Decision {
-            plan,
-            go: verdict.go,
-            held: verdict.held,
-            held_id: verdict.plan,
-            losing: (verdict.losing, verdict.of),
-        };
+        state.decision = judged(&known, &mut state.guard);
         state.unpark();
         state.decision.clone()
     }
@@ -405,6 +413,12 @@ impl Engine {
             changed
         });
     }
+}
+
+fn judged(known: &Known<'_>, guard: &mut Memory) -> Decision {
+    let plan = reconcile(*known);
+    let verdict = guard.judge(known, plan.changes.clone());
+    Decision { plan, go: verdict.go, held: verdict.held, held_id: verdict.plan, losing: (verdict.losing, verdict.of) }
 }
 
 /// The day this version was made, in seconds since 1970: a clock that is earlier is wrong.
