@@ -269,6 +269,9 @@ impl Engine {
     pub fn observe(&self, cloud: Cloud, observed: &Observed) {
         let mut state = self.state();
         let before = state.time.now(observed.received.0).is_some();
+        if cloud == Cloud::Kisi && observed.outcome.is_err() {
+            state.kisi_missed = Some(self.clock_guess(&state));
+        }
         match (&observed.outcome, cloud) {
             (Ok(seen), Cloud::Kisi) => {
                 let date = seen.date.filter(|_| seen.verified);

@@ -102,7 +102,7 @@ async fn poll(engine: &Engine, failing: bool) -> Result<bool, String> {
     let asides = polled.aside.iter().map(|aside| format!("an event of Kisi is set aside: {}", aside.why)).collect();
     engine.state().link_notes.insert("events", asides);
     find_doors(engine, &mut polled.events).await;
-    let replayed = failing || unread_for_long(engine, mark, now);
+    let replayed = failing || missed(engine, interval) || unread_for_long(engine, mark, now);
     let fresh = keep(engine, rereads, mark, (interval, replayed), polled).await.map_err(|error| error.to_string())?;
     if !fresh.is_empty() {
         engine.count_outbox();
@@ -162,6 +162,14 @@ async fn keep(
         state.show_event(event.clone());
     }
     Ok(taken.fresh)
+}
+
+/// Whether some call to Kisi was lost since the record was last read: that, too, tells of an outage.
+fn missed(engine: &Engine, interval: Interval) -> bool {
+    let mut state = engine.state();
+    let missed = state.kisi_missed;
+    state.kisi_missed = missed.filter(|at| *at >= interval.to);
+    missed.is_some()
 }
 
 fn unread_for_long(engine: &Engine, mark: Mark, now: Timestamp) -> bool {

@@ -175,6 +175,7 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         write_failed: None,
         refusals: Default::default(),
         certificate_time: None,
+        kisi_missed: None,
         link_notes: Default::default(),
     })
 }
