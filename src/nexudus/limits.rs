@@ -132,7 +132,7 @@ mod tests {
             now = budget.next_at(now);
             budget.take(now);
         }
-        let expected = 100.0 * 3600.0 / 4_480.0;
+        let expected = APART.as_secs_f64() + 100.0 * 3600.0 / 4_480.0;
         assert!((now.0.as_secs_f64() - expected).abs() < 0.01, "{now:?}");
     }
 }
