@@ -56,7 +56,8 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     let mut failures = 0;
     loop {
         engine.beat("events");
-        let wait = match poll(&engine, failures > 0).await {
+        let Some(done) = stop.run_until_cancelled(poll(&engine, failures > 0)).await else { return };
+        let wait = match done {
             Ok(true) => Duration::ZERO,
             Ok(false) => {
                 failures = 0;

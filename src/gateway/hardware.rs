@@ -19,10 +19,12 @@ const CALL: &str = "state of doors";
 pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     loop {
         engine.beat("state");
-        read(&engine, Class::State).await;
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = engine.clock.sleep(engine.settings.hardware) => {}
+        let round = async {
+            read(&engine, Class::State).await;
+            engine.clock.sleep(engine.settings.hardware).await;
+        };
+        if stop.run_until_cancelled(round).await.is_none() {
+            return;
         }
     }
 }

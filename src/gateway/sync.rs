@@ -63,6 +63,7 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
         drop(turn);
         tally.note(&engine);
         let wait = match next {
+            Next::Again if stop.is_cancelled() => return,
             Next::Again => continue,
             Next::Wait => {
                 failures = 0;
