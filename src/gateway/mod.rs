@@ -47,8 +47,9 @@ use crate::nexudus::schedule::{Paces, Schedule};
 use crate::store::Batch;
 use wires::Wires;
 
-/// How long the loops may take to end.
-const END_WITHIN: Duration = Duration::from_secs(5);
+/// How long the loops may take to end. A change that Kisi has not answered by then is in the ledger, and is looked up
+/// at the next start.
+const END_WITHIN: Duration = Duration::from_secs(3);
 
 /// What the loops need beside the engine.
 pub struct Wiring {
