@@ -91,10 +91,6 @@ fn reload(engine: &Arc<Engine>, old: Config) -> Config {
             tracing::error!("the configuration is wrong, the old one stays in force:\n{errors}");
             old
         }
-        Ok(new) if crate::nexudus::needs::Needs::of(&new.links) != *engine.nexudus.needs() => {
-            tracing::warn!("the links reach other items of Nexudus than before: that takes a restart");
-            old
-        }
         Ok(new) => {
             engine.set_rules(new.rules());
             tracing::info!("links and access rules are read anew; all other settings need a restart");

@@ -47,7 +47,33 @@ pub struct Memory {
     /// The lists that were held, by their ids, and when they were last shown.
     pub lists: BTreeMap<String, (Timestamp, BTreeSet<Key>)>,
     /// What was approved, and until when.
+    #[serde(with = "pairs")]
     pub approved: BTreeMap<Key, Timestamp>,
+}
+
+/// A map as a list of pairs: in JSON only texts can be keys.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<K, V, S>(map: &BTreeMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        K: Serialize,
+        V: Serialize,
+        S: Serializer,
+    {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
 }
 
 /// What may go ahead.

@@ -282,10 +282,16 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let who = self.holder(owned);
-            let reason = if self.persons.contains_key(&row.user) || ended { owned.reason } else { Reason::Policy };
+            let reason = if ended || self.by_its_record(owned) { owned.reason } else { Reason::Policy };
             let window = row.window().unwrap_or(Window::ALWAYS);
             self.change(Action::Removed { group: row.group, row: row.id }, who, reason, window);
         }
+    }
+
+    /// Whether the row ends by what it came from, and not because a customer or a link is in force no more.
+    fn by_its_record(&self, owned: &Owned) -> bool {
+        let customer = owned.customer.and_then(|id| self.known.snapshot.customers.get(id));
+        self.groups.contains(&owned.group) && customer.is_none_or(|customer| customer.active && !customer.archived)
     }
 
     /// Whether the row is one of an old e-mail whose new user has not been given the same yet (rules 1, Person).

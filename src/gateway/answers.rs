@@ -1,6 +1,7 @@
 //! What the gateway answers to verbs and commands: each a short act on the state, kept before it is confirmed.
 
 use super::engine::Engine;
+use super::state::Decision;
 use crate::domain::explain::{Explanation, Question, Who, explain};
 use crate::domain::reconcile::Known;
 use crate::domain::{GroupId, LockId, Timestamp};
@@ -71,10 +72,9 @@ impl Engine {
         explain(&known, &question, &*state)
     }
 
-    /// What would be changed, as it was last decided.
-    pub fn plan_report(&self) -> PlanReport {
+    /// What would be changed by that decision.
+    pub fn plan_report(&self, decision: &Decision) -> PlanReport {
         let state = self.state();
-        let decision = &state.decision;
         let mut remarks: Vec<String> = Vec::new();
         if state.paused {
             remarks.push("paused: nothing is written to Kisi until 'gatehouse resume'".to_owned());

@@ -106,8 +106,8 @@ impl Counter {
         match request {
             Request::Status => Reply::value(0, &engine.status()),
             Request::Plan => {
-                engine.decide(engine.guess());
-                Reply::value(0, &engine.plan_report())
+                let decision = engine.preview(engine.guess());
+                Reply::value(0, &engine.plan_report(&decision))
             }
             Request::Apply { yes } => self.apply(yes).await,
             Request::Explain { who: text, at, door } => match who(&text) {
@@ -131,16 +131,7 @@ impl Counter {
     /// One pass, and what came of it.
     async fn apply(&self, yes: bool) -> Reply {
         let engine = &self.0;
-        if yes {
-            engine.decide(engine.guess());
-            let held = engine.state().decision.held_id.clone();
-            if let Some(plan) = held
-                && let Err(error) = engine.approve(&plan).await
-            {
-                return Reply::error(1, error);
-            }
-        }
-        match sync::whole_pass(engine).await {
+        match sync::whole_pass(engine, yes).await {
             Err(error) => Reply::error(1, error),
             Ok(report) if report.held.is_empty() => Reply::value(0, &report),
             Ok(report) => Reply::value(4, &report),

@@ -13,6 +13,7 @@ use super::alarm::{self, Asked};
 use super::connection::Fault;
 use super::state::{Decision, State};
 use crate::clock::{Clock, Mono};
+use crate::domain::guard::Memory;
 use crate::domain::reconcile::{Known, reconcile};
 use crate::domain::time::Heard;
 use crate::domain::{Rules, Timestamp};
@@ -20,6 +21,7 @@ use crate::kisi::KisiClient;
 use crate::mqtt::memberships::Memberships;
 use crate::net::HttpError;
 use crate::net::watch::Observed;
+use crate::nexudus::needs::Needs;
 use crate::nexudus::read::Reader;
 use crate::report::{ClockReport, Counts, People, Retained, Status};
 use crate::store::{Batch, Key, Store, StoreError};
@@ -78,8 +80,10 @@ pub struct Engine {
     pub memberships: Memberships,
     /// Decides and applies again.
     pub sync: Notify,
-    /// Reads Nexudus' changes at once.
+    /// Reads Nexudus at once.
     pub read_nexudus: Notify,
+    /// The same, with what failed or was refused forgotten.
+    pub retry_nexudus: Notify,
     /// Reads the roster at once.
     pub read_roster: Notify,
     /// Rows were added to the outbox.
@@ -126,6 +130,7 @@ impl Engine {
             memberships: Memberships::new(),
             sync: Notify::new(),
             read_nexudus: Notify::new(),
+            retry_nexudus: Notify::new(),
             read_roster: Notify::new(),
             outbox: Notify::new(),
             told: Notify::new(),
@@ -165,12 +170,15 @@ impl Engine {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// New rules: everything is decided anew.
+    /// New rules: what their links need is read, and everything is decided anew. Site and zone stay what they were:
+    /// topics, marks and readings know them from the start.
     pub fn set_rules(&self, rules: Rules) {
-        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
-        self.state().dirty = true;
-        self.read_roster.notify_one();
-        self.sync.notify_one();
+        self.nexudus.set_needs(Needs::of(&rules.links));
+        {
+            let mut kept = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+            *kept = Arc::new(Rules { site: kept.site.clone(), zone: kept.zone.clone(), ..rules });
+        }
+        self.look_again();
     }
 
     /// Kisi's time, where it is known.
@@ -195,6 +203,21 @@ impl Engine {
         self.retained.subscribe()
     }
 
+    /// What would be decided at `now`; nothing is remembered of it, so that a pass under way is not disturbed.
+    pub fn preview(&self, now: Timestamp) -> Decision {
+        let rules = self.rules();
+        let state = self.state();
+        let known = Known {
+            snapshot: &state.snapshot,
+            roster: &state.roster,
+            ledger: &state.ledger,
+            rules: &rules,
+            own_user: state.own_user,
+            now,
+        };
+        judged(&known, &mut state.guard.clone())
+    }
+
     /// Decides over the whole, by what is known at `now`.
     pub fn decide(&self, now: Timestamp) -> Decision {
         let rules = self.rules();
@@ -209,15 +232,7 @@ impl Engine {
             own_user: state.own_user,
             now,
         };
-        let plan = reconcile(known);
-        let verdict = state.guard.judge(&known, plan.changes.clone());
-        state.decision = Decision {
-            plan,
-            go: verdict.go,
-            held: verdict.held,
-            held_id: verdict.plan,
-            losing: (verdict.losing, verdict.of),
-        };
+        state.decision = judged(&known, &mut state.guard);
         state.unpark();
         state.decision.clone()
     }
@@ -226,7 +241,10 @@ impl Engine {
     pub fn try_again(self: &Arc<Self>) {
         self.kisi.reset();
         let engine = self.clone();
-        tokio::spawn(async move { engine.nexudus.client().reset().await });
+        tokio::spawn(async move {
+            engine.nexudus.client().reset().await;
+            engine.retry_nexudus.notify_one();
+        });
         self.look_again();
     }
 
@@ -251,6 +269,9 @@ impl Engine {
     pub fn observe(&self, cloud: Cloud, observed: &Observed) {
         let mut state = self.state();
         let before = state.time.now(observed.received.0).is_some();
+        if cloud == Cloud::Kisi && observed.outcome.is_err() {
+            state.kisi_missed = Some(self.clock_guess(&state));
+        }
         match (&observed.outcome, cloud) {
             (Ok(seen), Cloud::Kisi) => {
                 let date = seen.date.filter(|_| seen.verified);
@@ -395,6 +416,12 @@ impl Engine {
             changed
         });
     }
+}
+
+fn judged(known: &Known<'_>, guard: &mut Memory) -> Decision {
+    let plan = reconcile(*known);
+    let verdict = guard.judge(known, plan.changes.clone());
+    Decision { plan, go: verdict.go, held: verdict.held, held_id: verdict.plan, losing: (verdict.losing, verdict.of) }
 }
 
 /// The day this version was made, in seconds since 1970: a clock that is earlier is wrong.

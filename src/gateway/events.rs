@@ -13,7 +13,7 @@ use super::connection::Fault;
 use super::engine::{Cloud, Engine};
 use super::roster::look_at;
 use crate::domain::event::Event;
-use crate::domain::{LockId, Timestamp, UserId};
+use crate::domain::{LockId, ReaderId, Timestamp, UserId};
 use crate::kisi::error::{Fault as CallFault, KisiError};
 use crate::kisi::record::{self, Hint, Interval, Kind, Known, Mark};
 use crate::net::backoff::doubled;
@@ -24,8 +24,9 @@ use crate::store::{Batch, Key, StoreError};
 const CALL: &str = "events";
 const PAUSE: Duration = Duration::from_secs(2);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// Events that were read this long after the last reading were missed meanwhile: they are told as replayed.
-const REPLAYED_AFTER: TimeDelta = TimeDelta::seconds(60);
+/// A record that was not read for this long, or for three times the pace, was not read through an outage: of the box,
+/// of its internet, or of a broker that was away until the outbox was full.
+const OUTAGE: TimeDelta = TimeDelta::seconds(10);
 /// How far back the record is read where the ledger was lost: what Kisi shows within 48 hours must reach the broker,
 /// and once too often is better than not at all.
 const LOST_LEDGER: TimeDelta = TimeDelta::hours(48);
@@ -55,11 +56,9 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     let mut failures = 0;
     loop {
         engine.beat("events");
-        let wait = match poll(&engine).await {
-            Ok(true) => {
-                failures = 0;
-                Duration::ZERO
-            }
+        let Some(done) = stop.run_until_cancelled(poll(&engine, failures > 0)).await else { return };
+        let wait = match done {
+            Ok(true) => Duration::ZERO,
             Ok(false) => {
                 failures = 0;
                 engine.settings.events
@@ -77,8 +76,8 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     }
 }
 
-/// One reading. Whether there is more to be read at once.
-async fn poll(engine: &Engine) -> Result<bool, String> {
+/// One reading; `failing`: the last one failed. Whether there is more to be read at once.
+async fn poll(engine: &Engine, failing: bool) -> Result<bool, String> {
     // A full outbox stops the reading, not the keeping: Kisi keeps the record (rules 7).
     if engine.state().outbox >= OUTBOX_FULL {
         engine.told.notify_one();
@@ -90,7 +89,7 @@ async fn poll(engine: &Engine) -> Result<bool, String> {
     let kind = record::due(rereads.hour, rereads.night, now);
     let interval = record::interval(mark, now, kind);
     let readers = engine.state().doors_of_readers.clone();
-    let polled = match engine.kisi.poll(interval.from, interval.to, &readers, now).await {
+    let mut polled = match engine.kisi.poll(interval.from, interval.to, &readers, now).await {
         Ok(polled) => polled,
         Err(error) => {
             engine.failed(Cloud::Kisi, CALL, fault_of(&error), error.to_string());
@@ -103,7 +102,9 @@ async fn poll(engine: &Engine) -> Result<bool, String> {
     }
     let asides = polled.aside.iter().map(|aside| format!("an event of Kisi is set aside: {}", aside.why)).collect();
     engine.state().link_notes.insert("events", asides);
-    let fresh = keep(engine, mark, rereads, interval, polled).await.map_err(|error| error.to_string())?;
+    find_doors(engine, &mut polled.events).await;
+    let replayed = failing || missed(engine, interval) || unread_for_long(engine, mark, now);
+    let fresh = keep(engine, rereads, mark, (interval, replayed), polled).await.map_err(|error| error.to_string())?;
     if !fresh.is_empty() {
         engine.count_outbox();
         engine.outbox.notify_one();
@@ -141,12 +142,11 @@ async fn begin(engine: &Engine, now: Timestamp) -> Result<(Mark, Rereads), Store
 /// Picks what is new and keeps it, with the watermark, in one write.
 async fn keep(
     engine: &Engine,
-    mark: Mark,
     rereads: Rereads,
-    interval: Interval,
+    mark: Mark,
+    (interval, replayed): (Interval, bool),
     polled: crate::kisi::events::Polled,
 ) -> Result<Vec<Event>, StoreError> {
-    let replayed = interval.to - mark.watermark > REPLAYED_AFTER.max(pace(engine) * 5);
     let taken = {
         let last_of_door: BTreeMap<LockId, Timestamp> = engine.store.door_times()?;
         // An event that can't be looked up is taken: told twice is better than not at all.
@@ -165,8 +165,44 @@ async fn keep(
     Ok(taken.fresh)
 }
 
-fn pace(engine: &Engine) -> TimeDelta {
-    TimeDelta::from_std(engine.settings.events).unwrap_or_default()
+/// Whether some call to Kisi was lost since the record was last read: that, too, tells of an outage.
+fn missed(engine: &Engine, interval: Interval) -> bool {
+    let mut state = engine.state();
+    let missed = state.kisi_missed;
+    state.kisi_missed = missed.filter(|at| *at >= interval.to);
+    missed.is_some()
+}
+
+fn unread_for_long(engine: &Engine, mark: Mark, now: Timestamp) -> bool {
+    let pace = TimeDelta::from_std(engine.settings.events).unwrap_or_default();
+    now - mark.watermark > OUTAGE.max(pace * 3)
+}
+
+/// An event at a reader is its door's (contract 3): where a new one names a reader that is not known yet, as right
+/// after the start, the readers are read first.
+async fn find_doors(engine: &Engine, events: &mut [Event]) {
+    let unknown = |event: &Event| {
+        reader_of(event).is_some_and(|reader| {
+            let known = engine.state().retained.readers.contains_key(&reader);
+            !known && !engine.store.seen(&event.uuid).unwrap_or(false)
+        })
+    };
+    if !events.iter().any(unknown) {
+        return;
+    }
+    super::hardware::read(engine, Class::Events).await;
+    let doors = engine.state().doors_of_readers.clone();
+    for event in events {
+        if let Some(door) = reader_of(event).and_then(|reader| doors.get(&reader)) {
+            event.door = Some(door.clone());
+            event.object = None;
+        }
+    }
+}
+
+/// The reader that an event with no known door is about.
+fn reader_of(event: &Event) -> Option<ReaderId> {
+    event.object.as_ref().filter(|(kind, _)| kind == "Reader").map(|(_, id)| ReaderId(*id))
 }
 
 /// What goes into the outbox: everything, unless the demo drops some on purpose.

@@ -9,6 +9,7 @@ use super::engine::{Cloud, Engine};
 use super::events::fault_of;
 use crate::domain::LockId;
 use crate::kisi::state::Hardware;
+use crate::net::pace::Class;
 use crate::report::{ControllerState, DoorState, ReaderState};
 
 /// The kind of call that connections and errors name.
@@ -18,17 +19,19 @@ const CALL: &str = "state of doors";
 pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     loop {
         engine.beat("state");
-        read(&engine).await;
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = engine.clock.sleep(engine.settings.hardware) => {}
+        let round = async {
+            read(&engine, Class::State).await;
+            engine.clock.sleep(engine.settings.hardware).await;
+        };
+        if stop.run_until_cancelled(round).await.is_none() {
+            return;
         }
     }
 }
 
-/// Reads them once.
-pub async fn read(engine: &Engine) {
-    match engine.kisi.read_hardware().await {
+/// Reads them once, in that class's turn.
+pub async fn read(engine: &Engine, class: Class) {
+    match engine.kisi.read_hardware(class).await {
         Ok(hardware) => {
             engine.succeeded(Cloud::Kisi, CALL);
             take(engine, hardware);

@@ -47,8 +47,9 @@ use crate::nexudus::schedule::{Paces, Schedule};
 use crate::store::Batch;
 use wires::Wires;
 
-/// How long the loops may take to end.
-const END_WITHIN: Duration = Duration::from_secs(5);
+/// How long the loops may take to end. A change that Kisi has not answered by then is in the ledger, and is looked up
+/// at the next start.
+const END_WITHIN: Duration = Duration::from_secs(3);
 
 /// What the loops need beside the engine.
 pub struct Wiring {
@@ -90,7 +91,7 @@ pub async fn run(engine: Arc<Engine>, wiring: Wiring, stop: CancellationToken) {
     };
     let rng = fastrand::Rng::with_seed(wiring.seed);
     let sustained = Budget::new(wiring.requests_per_hour).sustained_per_hour();
-    let schedule = Schedule::new(engine.nexudus.needs(), wiring.paces, sustained, engine.clock.mono(), rng);
+    let schedule = Schedule::new(&engine.nexudus.needs(), wiring.paces, sustained, engine.clock.mono(), rng);
     // Dropped, the sets take their tasks with them: nothing of a run outlives it.
     let mut loops = JoinSet::new();
     loops.spawn(reading::run(engine.clone(), schedule, stop.clone()));

@@ -104,13 +104,26 @@ async fn reader(
 
 /// Reads everything at once when somebody asks for it.
 async fn wakes(engine: &Engine, desk: &Desk, stop: &CancellationToken) {
+    let mut needs = engine.nexudus.needs();
     note(engine, desk);
     loop {
-        tokio::select! {
+        let forgiven = tokio::select! {
             () = stop.cancelled() => return,
-            () = engine.read_nexudus.notified() => {}
+            () = engine.read_nexudus.notified() => false,
+            () = engine.retry_nexudus.notified() => true,
+        };
+        let now = engine.clock.mono();
+        let mut schedule = desk.schedule();
+        if needs != engine.nexudus.needs() {
+            needs = engine.nexudus.needs();
+            schedule.set_needs(&needs, now);
         }
-        desk.schedule().all(engine.clock.mono());
+        if forgiven {
+            schedule.reset(now);
+        } else {
+            schedule.all(now);
+        }
+        drop(schedule);
         desk.changed.notify_waiters();
     }
 }

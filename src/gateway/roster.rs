@@ -25,7 +25,9 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     let mut failures = 0;
     loop {
         engine.beat("roster");
-        let wait = match read(&engine).await {
+        // What is half read is read again at the next start: the end does not wait for it.
+        let Some(done) = stop.run_until_cancelled(read(&engine)).await else { return };
+        let wait = match done {
             Ok(()) => {
                 failures = 0;
                 engine.settings.roster

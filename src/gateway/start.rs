@@ -24,6 +24,9 @@ use crate::nexudus::read::Reader;
 use crate::report::{self, People, Retained};
 use crate::store::{Key, Opened, Opening, Store, StoreError};
 
+/// The longest that the first call to Kisi waits for what ran before.
+const LONGEST_GAP: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// What an engine needs of the world.
 pub struct Outside {
     /// Tells the time.
@@ -80,6 +83,9 @@ pub fn engine(config: &Config, outside: Outside) -> Result<Arc<Engine>, StartErr
     let needs = Needs::of(&rules.links);
     let nexudus = Reader::new(Arc::new(client), rules.zone.clone(), config.nexudus.location, needs);
     let pace = Pace::new(clock.clone(), config.kisi.requests_per_second);
+    // Another run or verb may have ended a moment ago with a call.
+    let gap = std::time::Duration::try_from_secs_f64(1.0 / config.kisi.requests_per_second).unwrap_or(LONGEST_GAP);
+    pace.hold_until(clock.mono().plus(gap.min(LONGEST_GAP)));
     let kisi = KisiClient::new(kisi_http, clock.clone(), pace, kisi_settings(config));
     let state = restore(&outside.store, &outside.opened, config, &clock)?;
     let settings = Settings {
@@ -169,6 +175,7 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         write_failed: None,
         refusals: Default::default(),
         certificate_time: None,
+        kisi_missed: None,
         link_notes: Default::default(),
     })
 }

@@ -125,6 +125,8 @@ pub struct State {
     pub refusals: BTreeMap<&'static str, String>,
     /// A certificate that is not valid at this box's time.
     pub certificate_time: Option<String>,
+    /// When a call to Kisi last got no answer, until the record of events has been read beyond that.
+    pub kisi_missed: Option<Timestamp>,
     /// What links point at that the clouds don't know, and what else keeps a link from working.
     pub link_notes: BTreeMap<&'static str, Vec<String>>,
 }

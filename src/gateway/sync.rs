@@ -58,9 +58,12 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     loop {
         engine.beat("sync");
         let mut tally = Tally::new(engine.clock.mono());
+        let turn = engine.passing.lock().await;
         let next = pass(&engine, &mut tally).await;
+        drop(turn);
         tally.note(&engine);
         let wait = match next {
+            Next::Again if stop.is_cancelled() => return,
             Next::Again => continue,
             Next::Wait => {
                 failures = 0;
@@ -82,10 +85,16 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     }
 }
 
-/// One pass for a verb: until nothing is left that may be done. What was done, and what is held.
-pub async fn whole_pass(engine: &Engine) -> Result<PlanReport, String> {
+/// One pass for a verb: until nothing is left that may be done. What was done, and what is held. `yes` approves what
+/// is held first. The loop's own pass waits meanwhile: what is done is done by one of them, and is told by the other.
+pub async fn whole_pass(engine: &Engine, yes: bool) -> Result<PlanReport, String> {
+    let _turn = engine.passing.lock().await;
     let mut tally = Tally::new(engine.clock.mono());
+    if yes && let Some(plan) = engine.decide(engine.guess()).held_id {
+        engine.approve(&plan).await?;
+    }
     loop {
+        engine.beat("sync");
         match pass(engine, &mut tally).await {
             Next::Again => {}
             Next::Wait => break,
@@ -96,9 +105,9 @@ pub async fn whole_pass(engine: &Engine) -> Result<PlanReport, String> {
         }
     }
     tally.note(engine);
-    let rest = engine.plan_report();
-    let held = engine.state().decision.held.clone();
-    Ok(PlanReport::new(rest.id, &tally.done, &held, rest.remarks))
+    let decision = engine.state().decision.clone();
+    let rest = engine.plan_report(&decision);
+    Ok(PlanReport::new(rest.id, &tally.done, &decision.held, rest.remarks))
 }
 
 /// How long until the clock alone changes something, or what is set aside may be tried again.
@@ -111,9 +120,8 @@ fn until_due(engine: &Engine) -> Duration {
     [due, parked].into_iter().flatten().min().unwrap_or(LONGEST_WAIT).clamp(Duration::from_millis(10), LONGEST_WAIT)
 }
 
+/// Whoever calls this holds `passing`: a verb's pass and the loop's take turns, so that one change is never made twice.
 async fn pass(engine: &Engine, tally: &mut Tally) -> Next {
-    // A verb's pass and the loop's take turns: one change is never made twice.
-    let _turn = engine.passing.lock().await;
     {
         let state = engine.state();
         if !state.read_once || state.roster.read_at.is_none() || state.own_user.is_none() {

@@ -41,20 +41,25 @@ impl Hardware {
 
 impl KisiClient {
     /// Reads locks, controllers and readers, of the configured place or of the whole organization.
-    pub async fn read_hardware(&self) -> Result<Hardware, KisiError> {
+    pub async fn read_hardware(&self, class: Class) -> Result<Hardware, KisiError> {
         let mut hardware = Hardware::default();
-        let locks = self.hardware_list::<LockRow>("/locks", &mut hardware.aside).await?;
+        let locks = self.hardware_list::<LockRow>("/locks", class, &mut hardware.aside).await?;
         hardware.locks = locks.into_iter().map(|lock| (lock.id, lock)).collect();
-        let controllers = self.hardware_list::<ControllerRow>("/controllers", &mut hardware.aside).await?;
+        let controllers = self.hardware_list::<ControllerRow>("/controllers", class, &mut hardware.aside).await?;
         hardware.controllers = controllers.into_iter().map(|controller| (controller.id, controller)).collect();
-        let readers = self.hardware_list::<ReaderRow>("/readers", &mut hardware.aside).await?;
+        let readers = self.hardware_list::<ReaderRow>("/readers", class, &mut hardware.aside).await?;
         hardware.readers = readers.into_iter().map(|reader| (reader.id, reader)).collect();
         Ok(hardware)
     }
 
-    async fn hardware_list<R: Row>(&self, path: &str, aside: &mut Vec<Aside>) -> Result<Vec<R::Out>, KisiError> {
+    async fn hardware_list<R: Row>(
+        &self,
+        path: &str,
+        class: Class,
+        aside: &mut Vec<Aside>,
+    ) -> Result<Vec<R::Out>, KisiError> {
         let query: Vec<_> = self.settings.place.map(|place| ("place_id", place.to_string())).into_iter().collect();
-        let listed = self.list::<R>(Class::State, path, &query, ROWS).await?;
+        let listed = self.list::<R>(class, path, &query, ROWS).await?;
         aside.extend(listed.aside.into_iter().map(|row| Aside { id: row.id, why: format!("{path}: {}", row.why) }));
         Ok(listed.rows)
     }

@@ -31,14 +31,20 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A full bucket. A `requests_per_hour` of 0 is taken as 1.
+    /// A full bucket. A `requests_per_hour` of 0 is taken as 1. The first call keeps apart from the beginning of this
+    /// run: what ran before, until a moment ago, may just have made one.
     pub fn new(requests_per_hour: u32) -> Budget {
         let hourly = requests_per_hour.clamp(1, PER_HOUR);
         let burst = BURST.min(hourly.div_ceil(2));
         // Where nothing is left to fill with, the next call comes when the hour of the first is over.
         let interval = HOUR.checked_div(hourly - burst).unwrap_or(HOUR + Duration::from_secs(1));
         // Rounded up: a bucket that fills a nanosecond early would let one call too many into the hour.
-        Budget { burst, interval: interval + Duration::from_nanos(1), full_at: Mono::default(), last: None }
+        Budget {
+            burst,
+            interval: interval + Duration::from_nanos(1),
+            full_at: Mono::default(),
+            last: Some(Mono::default()),
+        }
     }
 
     /// When the next call may be made: now, or later.
@@ -121,12 +127,12 @@ mod tests {
             now = budget.next_at(now);
             budget.take(now);
         }
-        assert_eq!(now, Mono(Duration::from_millis(1_900)));
+        assert_eq!(now, Mono(Duration::from_millis(2_000)));
         for _ in 0..100 {
             now = budget.next_at(now);
             budget.take(now);
         }
-        let expected = 100.0 * 3600.0 / 4_480.0;
+        let expected = APART.as_secs_f64() + 100.0 * 3600.0 / 4_480.0;
         assert!((now.0.as_secs_f64() - expected).abs() < 0.01, "{now:?}");
     }
 }

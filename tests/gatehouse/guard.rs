@@ -84,6 +84,8 @@ fn promise_5_an_approval_covers_the_list_for_a_day_and_nothing_else() {
     let plan = first.plan.expect("held");
     assert!(!memory.approve("another", world.now));
     assert!(memory.approve(&plan, world.now));
+    let kept = serde_json::to_string(&memory).unwrap();
+    assert_eq!(serde_json::from_str::<Memory>(&kept).unwrap(), memory, "an approval outlasts a restart");
     world.snapshot.bookings.remove(BookingId(11));
     world.snapshot.bookings.remove(BookingId(12));
     world.snapshot.bookings.remove(BookingId(13));

@@ -85,7 +85,7 @@ impl Reader {
         let rows = std::mem::take(&mut pile.rows);
         let lacking = |row: &ContractRow| {
             let matters = row.active || known.contracts.contains(&ContractId(row.id));
-            row.floor_plan_desk_ids.is_none() && matters && !self.needs.desks.is_empty()
+            row.floor_plan_desk_ids.is_none() && matters && !self.needs().desks.is_empty()
         };
         let wanted: Vec<_> = rows.iter().filter(|row| lacking(row)).map(|row| (row.id, row.updated_on)).collect();
         let mut details = self.desks_of_contracts.lock().await;
@@ -119,8 +119,8 @@ impl Reader {
     }
 
     fn reaches(&self, contract: &Contract) -> bool {
-        let by_plan = contract.plan.is_some_and(|plan: PlanId| self.needs.plans.contains(&plan));
-        by_plan || contract.desks.iter().any(|desk: &DeskId| self.needs.desks.contains(desk))
+        let by_plan = contract.plan.is_some_and(|plan: PlanId| self.needs().plans.contains(&plan));
+        by_plan || contract.desks.iter().any(|desk: &DeskId| self.needs().desks.contains(desk))
     }
 
     /// All teams with their members. Members that the list does not show are read by id, in turns where there are many,

@@ -18,7 +18,7 @@ mod windows_zones;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Mutex;
 
@@ -41,7 +41,7 @@ pub struct Reader {
     client: Arc<NexudusClient>,
     zone: Zone,
     location: u64,
-    needs: Needs,
+    needs: RwLock<Arc<Needs>>,
     marks: std::sync::Mutex<Marks>,
     desks_of_contracts: Mutex<Details>,
     members_of_teams: Mutex<Details>,
@@ -142,7 +142,7 @@ impl Reader {
             client,
             zone,
             location,
-            needs,
+            needs: RwLock::new(Arc::new(needs)),
             marks: std::sync::Mutex::default(),
             desks_of_contracts: Mutex::default(),
             members_of_teams: Mutex::default(),
@@ -150,8 +150,14 @@ impl Reader {
     }
 
     /// What the links need.
-    pub fn needs(&self) -> &Needs {
-        &self.needs
+    pub fn needs(&self) -> Arc<Needs> {
+        Arc::clone(&self.needs.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The links are others now. What is being read meanwhile may still be what the old ones needed: it is to be read
+    /// again.
+    pub fn set_needs(&self, needs: Needs) {
+        *self.needs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(needs);
     }
 
     /// The client under it.

@@ -93,7 +93,7 @@ impl Reader {
         let sieve = || {
             Each(|row: &RawValue| match read_row::<CancelledRow>(row) {
                 Err(aside) => Sifted::Aside(aside),
-                Ok(row) if row.resource_id.is_some_and(|id| !self.needs.resources.contains(&ResourceId(id))) => {
+                Ok(row) if row.resource_id.is_some_and(|id| !self.needs().resources.contains(&ResourceId(id))) => {
                     Sifted::Passed(row)
                 }
                 Ok(row) => Sifted::Kept(row),

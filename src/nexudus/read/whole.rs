@@ -44,7 +44,7 @@ impl Sift for BookingSieve<'_> {
             Ok(booking) => booking,
             Err(why) => return Sifted::Aside(Aside { id: Some(id), why }),
         };
-        let linked = self.reader.needs.resources.contains(&booking.resource);
+        let linked = self.reader.needs().resources.contains(&booking.resource);
         if linked && !self.guard.agrees(id, in_zone) {
             let why = format!("FromTimeLocal is not the time in {}", self.reader.zone.name());
             return Sifted::Aside(Aside { id: Some(id), why });
@@ -109,7 +109,7 @@ impl Reader {
     pub(super) fn sift_pass(&self, row: &RawValue, known: &Known) -> Sifted<Pass> {
         match read_row::<PassRow>(row).map(convert::pass) {
             Err(aside) => Sifted::Aside(aside),
-            Ok(pass) if self.needs.pass_kinds.contains(&pass.kind) || known.passes.contains(&pass.id) => {
+            Ok(pass) if self.needs().pass_kinds.contains(&pass.kind) || known.passes.contains(&pass.id) => {
                 Sifted::Kept(pass)
             }
             Ok(pass) => Sifted::Passed(pass),
@@ -121,7 +121,7 @@ impl Reader {
         let sieve = || Each(|row: &RawValue| sifted(read_row::<PassKindRow>(row)));
         let (mut kinds, _) = read_all(&self.client, &PASS_KINDS, began, sieve).await?;
         let mut slots = Pile::empty();
-        if self.needs.slots {
+        if self.needs().slots {
             let sieve = || Each(|row: &RawValue| sifted(read_row::<SlotRow>(row).map(|row| row.time_pass_id)));
             slots = none_where_no_list(read_all(&self.client, &SLOTS, began, sieve).await.map(|(pile, _)| pile))?;
             if !slots.aside.is_empty() {
@@ -133,7 +133,7 @@ impl Reader {
         let mut rows = Vec::new();
         for mut row in std::mem::take(&mut kinds.rows) {
             // A list may leave a scalar out, and absent is not null: null makes a day pass (Nexudus API notes, 8).
-            if row.minutes_included.is_none() && self.needs.pass_kinds.contains(&PassKindId(row.id)) {
+            if row.minutes_included.is_none() && self.needs().pass_kinds.contains(&PassKindId(row.id)) {
                 kinds.calls += 1;
                 match self.by_id::<PassKindRow>(&PASS_KINDS, row.id).await? {
                     Some(read) => row.minutes_included = read.minutes_included,

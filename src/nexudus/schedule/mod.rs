@@ -143,32 +143,50 @@ impl Troubles {
     }
 }
 
+/// What those needs are read by, what restricts before what it restricts.
+fn lanes(needs: &Needs, now: Mono) -> Vec<Lane> {
+    let mut lanes = Vec::new();
+    let mut add = |job, every, ready| {
+        let (began, running, again, calls, troubles) = (None, false, false, 1, Troubles::none());
+        lanes.push(Lane { job, every, due: now, began, running, again, ready, calls, troubles });
+    };
+    for entity in needs.entities() {
+        let names_only = matches!(entity, Entity::Resources | Entity::Desks);
+        add(Job::Whole(entity), Every::Refresh(if names_only { NAMES } else { 1 }), true);
+    }
+    for entity in needs.entities() {
+        match entity {
+            Entity::Bookings => {
+                add(Job::Updated(entity), Every::Changes(1), false);
+                add(Job::Cancelled, Every::Changes(1), false);
+            }
+            Entity::Resources | Entity::Desks | Entity::PassKinds => {}
+            Entity::Customers | Entity::Passes | Entity::Contracts | Entity::PausedPeriods | Entity::Teams => {
+                add(Job::Updated(entity), Every::Changes(3), false);
+            }
+        }
+    }
+    lanes
+}
+
 impl Schedule {
     /// A schedule at its start: every list that the links need is due, what restricts before what it restricts.
     /// `calls_per_hour` is what the budget sustains ([`sustained_per_hour`](super::client::NexudusClient::sustained_per_hour)).
     pub fn new(needs: &Needs, paces: Paces, calls_per_hour: f64, now: Mono, rng: fastrand::Rng) -> Schedule {
-        let mut lanes = Vec::new();
-        let mut add = |job, every, ready| {
-            let (began, running, again, calls, troubles) = (None, false, false, 1, Troubles::none());
-            lanes.push(Lane { job, every, due: now, began, running, again, ready, calls, troubles });
-        };
-        for entity in needs.entities() {
-            let names_only = matches!(entity, Entity::Resources | Entity::Desks);
-            add(Job::Whole(entity), Every::Refresh(if names_only { NAMES } else { 1 }), true);
-        }
-        for entity in needs.entities() {
-            match entity {
-                Entity::Bookings => {
-                    add(Job::Updated(entity), Every::Changes(1), false);
-                    add(Job::Cancelled, Every::Changes(1), false);
-                }
-                Entity::Resources | Entity::Desks | Entity::PassKinds => {}
-                Entity::Customers | Entity::Passes | Entity::Contracts | Entity::PausedPeriods | Entity::Teams => {
-                    add(Job::Updated(entity), Every::Changes(3), false);
-                }
+        let lanes = lanes(needs, now);
+        Schedule { paces, planned: calls_per_hour / 3600.0 * PLANNED, lanes, outage: Troubles::none(), rng }
+    }
+
+    /// Other links: all that they need is read whole now, what none of them needs is read no more.
+    pub fn set_needs(&mut self, needs: &Needs, now: Mono) {
+        for old in std::mem::replace(&mut self.lanes, lanes(needs, now)) {
+            let Some(lane) = self.lane(old.job) else { continue };
+            *lane = old;
+            if matches!(lane.job, Job::Whole(_)) {
+                lane.again |= lane.running;
+                lane.due = lane.due.min(now);
             }
         }
-        Schedule { paces, planned: calls_per_hour / 3600.0 * PLANNED, lanes, outage: Troubles::none(), rng }
     }
 
     /// The next job and when to begin it: now, or later. Of those that are due, the one whose next turn comes first (its due time and its pace) goes first, so that after an outage the most frequent ones lead. `None`: all are

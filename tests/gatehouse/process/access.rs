@@ -30,7 +30,11 @@ fn pace(rig: &Rig) -> u64 {
 /// and each change is told under `membership`. That nothing but the window moves is seen by the row's id.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_2_what_becomes_of_a_booking_is_in_kisi_within_changes() {
-    let mut rig = Rig::new(|_| ()).await;
+    // Nothing of it may wait for a complete reading.
+    let mut rig = Rig::new(|settings| {
+        settings.set("nexudus.refresh", r#""60s""#);
+    })
+    .await;
     rig.customer(90_210, "Ada");
     rig.start_ready().await;
     rig.until("a status", 10, |rig| rig.status()).await;

@@ -117,11 +117,37 @@ async fn promise_6_nothing_is_written_while_the_clouds_disagree_about_the_time()
     rig.start();
     let alert = rig.until_alert("clock", true, 20).await;
     assert!(alert["message"].is_string());
-    assert_eq!(rig.kisi_writes(), 0);
+    assert_eq!(rig.kisi_writes(), 0, "before it is told");
+    rig.until("Nexudus to be read", 15, |rig| (rig.nexudus_calls("from_Booking_UpdatedOn") > 0).then_some(())).await;
     let explained = rig.verb(&["explain", "ada@example.org", "--json"]).await;
     assert_eq!((explained.exit, &explained.json()["clock"]), (0, &Value::from("unverified")), "{explained:?}");
+    assert_eq!(rig.kisi_writes(), 0, "while the clouds disagree");
     rig.kisi(|kisi, _| kisi.faults.clear());
     rig.until("Ada's row once the clouds agree", 30, |rig| rig.row("Ada", rig.boardroom.group)).await;
     rig.until_alert("clock", false, 15).await;
+    rig.finish().await;
+}
+
+/// Both clouds live a day and an hour ahead of this machine: the doors go by Kisi's time, and so does the gateway. Its
+/// own clock is reported wrong and used for nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_6_a_box_whose_clock_is_a_day_off_opens_and_closes_at_kisis_seconds() {
+    let mut rig = Rig::new(|settings| {
+        settings.set("access.before", r#""0s""#).set("access.after", r#""0s""#).set("access.prestage", r#""0s""#);
+    })
+    .await;
+    rig.clock.shift_wall(TimeDelta::hours(25));
+    rig.customer(90_210, "Ada");
+    rig.kisi(|kisi, now| kisi.add_person("ada@example.org", "Ada", now));
+    let (from, to) = (rig.in_s(10), rig.in_s(14));
+    rig.book(90_210, BOARDROOM, from, to);
+    rig.start_ready().await;
+    let alert = rig.until_alert("clock", true, 10).await;
+    assert!(rig.status().unwrap()["clock"]["trusted"] == true, "Kisi's time is known: {alert}");
+    let row = rig.until("the window to open", 20, |rig| rig.row("Ada", rig.boardroom.group)).await;
+    assert!(row.created_at >= from && row.created_at - from < TimeDelta::seconds(3), "{row:?}");
+    assert_eq!((row.valid_from, row.valid_until), (Some(from), Some(to)));
+    rig.until_no_row("Ada", rig.boardroom.group, 10).await;
+    assert!(rig.now() >= to && rig.now() - to < TimeDelta::seconds(4), "closed at {}", rig.now());
     rig.finish().await;
 }

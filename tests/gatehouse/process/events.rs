@@ -142,9 +142,11 @@ async fn promise_4_no_event_is_lost_over_the_broker_the_box_and_the_internet() {
     in_order(&came(&rig, lock));
 
     // The internet goes, and Kisi uploads what its doors did.
+    rig.until("all to be well", 15, |rig| rig.status().filter(|s| s["kisi"]["state"] == "online")).await;
     rig.kisi(|kisi, _| kisi.faults.down = true);
     rig.until("Kisi to be missed", 15, |rig| rig.status().filter(|s| s["kisi"]["state"] == "offline")).await;
     let during = tap(&rig, ben, lock);
+    rig.until_alert("kisi", true, 15).await;
     rig.kisi(|kisi, _| kisi.faults.down = false);
     until_came(&mut rig, lock, std::slice::from_ref(&during), 20).await;
     let events = came(&rig, lock);

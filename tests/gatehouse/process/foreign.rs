@@ -83,7 +83,7 @@ async fn rules_5_who_has_no_grant_left_is_suspended_unless_others_gave_something
     rig.until_no_row("Ada", group, 20).await;
     let ada = |rig: &Rig| rig.kisi(|kisi, _| kisi.user_by_email("ada@example.org").cloned()).unwrap();
     let mark = |user: &User| user.metadata.get("gatehouse_suspended_at").cloned();
-    let suspended = rig.until("Ada to be suspended", 20, |rig| Some(ada(rig)).filter(|ada| !ada.access_enabled)).await;
+    let suspended = rig.until("Ada to be suspended", 40, |rig| Some(ada(rig)).filter(|ada| !ada.access_enabled)).await;
     assert!(mark(&suspended).is_some_and(|mark| mark != ""), "marked in the same call: {suspended:?}");
     assert_eq!(suspended.metadata["gatehouse_site"], "harbour-house");
     rig.until_no_row("Ben", group, 20).await;

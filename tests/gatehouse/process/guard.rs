@@ -7,6 +7,7 @@ use gatehouse::twin::nexudus::switches::ListFault;
 use serde_json::{Value, json};
 
 use super::rig::{BOARDROOM, ROOT, Rig};
+use super::settings::Settings;
 use super::shape::has_keys;
 
 /// How Nexudus is asked for the whole window.
@@ -15,11 +16,10 @@ const WHOLE: &str = "from_Booking_ToTime";
 const PEOPLE: [&str; 8] = ["Ada", "Ben", "Cleo", "Dan", "Eve", "Fay", "Gus", "Ida"];
 
 /// Eight people in one room, who are in Kisi already.
-async fn eight(commands: &str) -> (Rig, Vec<i64>) {
-    let mut rig = Rig::new(|settings| {
-        settings.set("mqtt.commands", commands);
-    })
-    .await;
+async fn eight(settle: impl FnOnce(&mut Settings)) -> (Rig, Vec<i64>) {
+    let mut rig = Rig::new(settle).await;
+    rig.settings.unlink().link(&format!("resource = {BOARDROOM}, group = {}", rig.boardroom.group));
+    rig.write_settings();
     let (from, to) = (rig.in_min(-10), rig.in_min(60));
     let mut bookings = Vec::new();
     for (id, name) in (90_210..).zip(PEOPLE) {
@@ -49,7 +49,10 @@ async fn held(rig: &mut Rig, removals: usize) -> Value {
 /// What many lose at once is held, told and released: by `approve`, and by `apply --yes` on the running gateway.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_5_a_mass_cancellation_waits_for_an_approval() {
-    let (mut rig, bookings) = eight(r#"["approve"]"#).await;
+    let (mut rig, bookings) = eight(|settings| {
+        settings.set("mqtt.commands", r#"["approve"]"#);
+    })
+    .await;
     for booking in &bookings[..4] {
         rig.nexudus(|site| site.cancel_booking(*booking)).unwrap();
     }
@@ -111,7 +114,10 @@ async fn promise_5_a_mass_cancellation_waits_for_an_approval() {
 /// has really silently gone takes two readings.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_5_a_list_that_comes_back_empty_takes_nothing() {
-    let (mut rig, bookings) = eight(r#"["sync"]"#).await;
+    let (mut rig, bookings) = eight(|settings| {
+        settings.set("nexudus.changes", r#""10s""#).set("nexudus.refresh", r#""5s""#);
+    })
+    .await;
     rig.nexudus.lock().unwrap().switch(|switches| {
         switches.lists.insert("Booking".to_owned(), ListFault { keep: Some(0), ..ListFault::default() });
     });

@@ -132,3 +132,24 @@ async fn promise_7_killed_between_any_two_writes_it_ends_in_the_same_state() {
     assert!(rig.row("Cleo", group).is_some());
     rig.finish().await;
 }
+
+/// Both clouds take calls and never answer, a write among them: SIGTERM is obeyed all the same ([`Rig::stop`]), and the
+/// next run finds out what became of the write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contract_1_sigterm_is_obeyed_while_both_clouds_hang() {
+    let mut rig = Rig::new(|_| ()).await;
+    rig.customer(90_210, "Ada");
+    rig.start_ready().await;
+    rig.kisi(|kisi, _| kisi.faults.add(Rule::on("", Effect::Hang).method("POST")));
+    rig.book(90_210, BOARDROOM, rig.in_min(-5), rig.in_min(60));
+    let before = rig.kisi_writes();
+    rig.until("a write that hangs", 20, |rig| (rig.kisi_writes() > before).then_some(())).await;
+    rig.nexudus.lock().unwrap().faults.add(Rule::on("", Effect::Hang));
+    rig.kisi(|kisi, _| kisi.faults.add(Rule::on("", Effect::Hang)));
+    rig.stop().await;
+    rig.kisi(|kisi, _| kisi.faults.clear());
+    rig.nexudus.lock().unwrap().faults.clear();
+    rig.start_ready().await;
+    rig.until("Ada's row", 20, |rig| rig.row("Ada", rig.boardroom.group)).await;
+    rig.finish().await;
+}

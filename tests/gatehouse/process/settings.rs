@@ -48,6 +48,12 @@ impl Settings {
         self
     }
 
+    /// Takes the links away: the fewer lists are read, the sooner each is read again.
+    pub fn unlink(&mut self) -> &mut Settings {
+        self.links.clear();
+        self
+    }
+
     /// The whole file.
     pub fn text(&self) -> String {
         let mut out = String::new();

@@ -170,3 +170,22 @@ async fn contract_1_the_verbs_ask_the_running_gateway() {
     assert_eq!(done.exit, 0, "{done:?}");
     rig.finish().await;
 }
+
+/// `write = false`: everything is read, decided and told, and Kisi is as it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contract_2_without_write_everything_is_decided_and_nothing_changed() {
+    let mut rig = Rig::new(|settings| {
+        settings.set("access.write", "false");
+    })
+    .await;
+    rig.customer(90_210, "Ada");
+    rig.book(90_210, BOARDROOM, rig.in_min(-5), rig.in_min(60));
+    rig.start_ready().await;
+    rig.until("what waits to be told", 15, |rig| rig.status().filter(|status| status["counts"]["pending"] == 2)).await;
+    let plan = rig.verb(&["plan", "--json", "--detailed-exitcode"]).await;
+    assert_eq!(plan.exit, 2, "{plan:?}");
+    assert_eq!(plan.json()["changes"].as_array().unwrap().len(), 2);
+    rig.until_roster_read(1, 15).await;
+    assert_eq!(rig.kisi_writes(), 0);
+    rig.finish().await;
+}
