@@ -44,7 +44,7 @@ pub trait Outbox: Send + Sync + 'static {
     /// The broker has these: they may go. After an error the same rows come again.
     fn published(&self, rows: Vec<u64>) -> Boxed<'_, Result<(), OutboxError>>;
 
-    /// This row can't be published, and never will be: it is to leave the outbox and be shown (`alert/outbox`).
+    /// This row can't be published, and never will be: it is to leave the outbox and be shown.
     fn set_aside(&self, row: u64, why: String) -> Boxed<'_, Result<(), OutboxError>>;
 
     /// Done when rows were added since it was last done. An addition while nobody waits is not forgotten (as with
