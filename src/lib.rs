@@ -1,6 +1,7 @@
 //! Gatehouse: keeps Kisi door access right from Nexudus, on a box in the building.
 //!
-//! The rooms, in the order in which data meets them, and what each may know (`tests/gatehouse/rooms.rs` holds them to it):
+//! The rooms, in the order in which data meets them, and what each may know. `tests/gatehouse/rooms.rs` holds them to
+//! this table.
 //!
 //! | room | what it is for | knows |
 //! | --- | --- | --- |
