@@ -3,9 +3,9 @@
 //! Knows nobody: no network, no store, no clock, no async. `now` is an argument. Everything here can be compared,
 //! printed and tested without a machine around it. The rooms, in the order in which data meets them:
 //!
-//! [`snapshot`] (what Nexudus said) → [`entitle`](mod@entitle) ([`grant`]s) → [`slot`] (what each group's one slot should hold) →
-//! [`plan`] (against the [`roster`], what Kisi holds, and the [`ledger`], what of it is ours) → [`guard`] (what may
-//! go ahead).
+//! [`snapshot`] (what Nexudus said) → [`entitle`](mod@entitle) ([`grant`]s) → [`slot`] (what each group's one slot
+//! should hold) → [`reconcile`](mod@reconcile) (against the [`roster`], what Kisi holds, and the [`ledger`], what of it
+//! is ours) → [`plan`] → [`guard`] (what may go ahead). [`explain`](mod@explain) tells the same decision for one person.
 
 pub mod account;
 pub mod email;

@@ -1,4 +1,4 @@
-//! What can go wrong with a call to Kisi, classed where it arises (design: permanent or passing).
+//! What can go wrong with a call to Kisi, classed where it arises: passing, permanent for one thing, or refused for all.
 
 use crate::net::HttpError;
 

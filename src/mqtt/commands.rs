@@ -1,7 +1,7 @@
 //! Commands that come over the broker (contract 4): read, checked, passed on, answered.
 //!
 //! What a command does, its handler knows. Here is decided only whether it is one: its name is served, its payload is
-//! right, it is young enough, and its id is new. Reading is pure; [`Desk`] hands commands on and gathers the answers.
+//! right, it is young enough, and its id is new. Reading is pure; [`Intake`] hands commands on and gathers the answers.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::str::FromStr;
@@ -268,7 +268,7 @@ fn person(fields: &Map<String, Value>) -> Result<Person, String> {
 
 /// Takes commands in, has them carried out and gathers the answers. It outlives connections: what a lost connection
 /// asked for is answered on the next one.
-pub(super) struct Desk {
+pub(super) struct Intake {
     served: BTreeSet<CommandName>,
     handler: Arc<dyn Commands>,
     ids: Arc<dyn Ids>,
@@ -283,17 +283,17 @@ pub(super) struct Desk {
     last_switch: Option<oneshot::Receiver<()>>,
 }
 
-impl Desk {
+impl Intake {
     pub(super) fn new(
         served: BTreeSet<CommandName>,
         handler: Arc<dyn Commands>,
         ids: Arc<dyn Ids>,
         clock: Clock,
         root: Root,
-    ) -> Desk {
+    ) -> Intake {
         let (rate, at_work, answers) = (Rate::new(clock.mono()), JoinSet::new(), VecDeque::new());
         let claiming = Arc::default();
-        Desk { served, handler, ids, clock, root, rate, at_work, answers, claiming, last_switch: None }
+        Intake { served, handler, ids, clock, root, rate, at_work, answers, claiming, last_switch: None }
     }
 
     /// A message came on a command's topic. `now`: the trusted time.

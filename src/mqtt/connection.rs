@@ -134,7 +134,7 @@ impl Connection {
                     Err(_) => retained_open = false,
                 },
                 () = keeper.link.memberships.changed() => {}
-                () = keeper.desk.work() => {}
+                () = keeper.intake.work() => {}
                 () = clock.sleep_until(wake.unwrap_or_default()), if wake.is_some() => {}
                 () = stop.cancelled(), if self.parting.is_none() => {
                     let now = clock.mono();
@@ -196,7 +196,7 @@ impl Connection {
             }
             broker::Event::Message(message) => {
                 if let Some(name) = keeper.root.command(&message.topic) {
-                    keeper.desk.take(name, &message, (keeper.link.trusted_now)());
+                    keeper.intake.take(name, &message, (keeper.link.trusted_now)());
                 } else if self.parting.is_none() && message.payload == OFFLINE {
                     self.say_online = true;
                 }
@@ -222,7 +222,7 @@ impl Connection {
                 let sent = self.send(&clock, message, Sent::Other);
                 self.say_online = sent.is_err();
                 sent
-            } else if let Some(answer) = keeper.desk.next_answer() {
+            } else if let Some(answer) = keeper.intake.next_answer() {
                 self.send(&clock, answer, Sent::Other)
             } else if let Some(message) = self.flow.next_retained(&keeper.wanted, &keeper.known) {
                 keeper.known.insert(message.topic.clone());

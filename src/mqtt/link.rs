@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Boxed;
 use super::broker::{Broker, BrokerError, Hello, Message};
-use super::commands::{CommandName, Commands, Desk, Ids};
+use super::commands::{CommandName, Commands, Ids, Intake};
 use super::connection::Connection;
 use super::memberships::Memberships;
 use super::payload::{self, OFFLINE};
@@ -44,7 +44,7 @@ pub trait Outbox: Send + Sync + 'static {
     /// The broker has these: they may go. After an error the same rows come again.
     fn published(&self, rows: Vec<u64>) -> Boxed<'_, Result<(), OutboxError>>;
 
-    /// This row can't be published, and never will be: it is to leave the outbox and be shown (`alert/outbox`).
+    /// This row can't be published, and never will be: it is to leave the outbox and be shown.
     fn set_aside(&self, row: u64, why: String) -> Boxed<'_, Result<(), OutboxError>>;
 
     /// Done when rows were added since it was last done. An addition while nobody waits is not forgotten (as with
@@ -162,7 +162,7 @@ fn pause(failures: u32, random: f64, limits: &Limits) -> Duration {
 pub(super) struct Keeper {
     pub(super) link: Link,
     pub(super) root: Root,
-    pub(super) desk: Desk,
+    pub(super) intake: Intake,
     /// Retained topics that this run has published: they may have to be cleared.
     pub(super) known: BTreeSet<String>,
     /// Retained topics as they should be.
@@ -178,9 +178,9 @@ impl Keeper {
     fn new(link: Link, state: watch::Sender<LinkState>) -> Keeper {
         let root = Root::new(&link.topic_prefix, &link.site);
         let (served, commands, ids) = (link.served.clone(), Arc::clone(&link.commands), Arc::clone(&link.ids));
-        let desk = Desk::new(served, commands, ids, link.clock.clone(), root.clone());
+        let intake = Intake::new(served, commands, ids, link.clock.clone(), root.clone());
         let (known, wanted) = (BTreeSet::new(), BTreeMap::new());
-        Keeper { link, root, desk, known, wanted, state, online_at: None, deaf: None }
+        Keeper { link, root, intake, known, wanted, state, online_at: None, deaf: None }
     }
 
     /// One connection from its beginning to its end: `Ok` where `stop` ended it.

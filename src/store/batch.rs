@@ -43,8 +43,8 @@ pub(super) struct EncodedEvent {
     pub(super) row: Vec<u8>,
 }
 
-/// Changes to the store that belong together. [`Store::commit`](super::Store::commit) makes those to the ledger all or none, and those to
-/// the cache all or none.
+/// Changes to the store that belong together. [`Store::commit`](super::Store::commit) makes those to the ledger all or
+/// none, and those to the cache all or none.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a batch changes nothing until it is committed"]
 pub struct Batch {

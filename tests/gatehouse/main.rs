@@ -15,8 +15,10 @@ mod kisi_writes;
 mod mosquitto;
 mod mqtt;
 mod oracle;
+mod papers;
 mod plans;
 #[cfg(feature = "demo")]
 mod process;
+mod rooms;
 mod rules;
 mod world;

@@ -1,8 +1,8 @@
 //! From where updates are read: pure, and sceptical of the filter that it steers.
 //!
 //! Filters have the precision of a minute, and in which zone Nexudus reads them is not documented (Nexudus API notes,
-//! 8, row 1). Read as another zone's time, `from_Booking_UpdatedOn` would ask for a time still to come, and updates would
-//! stay away in silence. So a mark is anchored at a row: the last one that was seen. A reading from the anchor's own
+//! 8, row 1). Read as another zone's time, `from_Booking_UpdatedOn` would ask for a time still to come, and updates
+//! would stay away in silence. So a mark is anchored at a row: the last one that was seen. A reading from the anchor's own
 //! minute must show that row, or a later one if it was updated since; as long as it does, the filter means what we
 //! mean. Where it does not, the same is asked by the site's wall clock, and then 26 hours wider, which no zone escapes.
 //! If even that does not show it, the row is gone, and the latest one shown becomes the anchor. What worked is kept.

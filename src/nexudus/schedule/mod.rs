@@ -1,9 +1,9 @@
 //! What to read next, and when: values in, a job out.
 //!
 //! Each list has a lane for complete readings and, where it helps, one for updates. Lanes keep their pace as long as
-//! the budget of calls allows; where it does not, all paces are stretched by the same factor, and [`Schedule::paces`] says
-//! what is really kept (promise 2). A lane that fails backs off alone; a failure that concerns all of Nexudus holds all
-//! of them, and one job tries again.
+//! the budget of calls allows; where it does not, all paces are stretched by the same factor, and [`Schedule::paces`]
+//! says what is really kept (promise 2). A lane that fails backs off alone; a failure that concerns all of Nexudus holds
+//! all of them, and one job tries again.
 
 #[cfg(test)]
 mod tests;
@@ -171,7 +171,8 @@ fn lanes(needs: &Needs, now: Mono) -> Vec<Lane> {
 
 impl Schedule {
     /// A schedule at its start: every list that the links need is due, what restricts before what it restricts.
-    /// `calls_per_hour` is what the budget sustains ([`sustained_per_hour`](super::client::NexudusClient::sustained_per_hour)).
+    /// `calls_per_hour` is what the budget sustains
+    /// ([`sustained_per_hour`](super::client::NexudusClient::sustained_per_hour)).
     pub fn new(needs: &Needs, paces: Paces, calls_per_hour: f64, now: Mono, rng: fastrand::Rng) -> Schedule {
         let lanes = lanes(needs, now);
         Schedule { paces, planned: calls_per_hour / 3600.0 * PLANNED, lanes, outage: Troubles::none(), rng }
@@ -189,8 +190,9 @@ impl Schedule {
         }
     }
 
-    /// The next job and when to begin it: now, or later. Of those that are due, the one whose next turn comes first (its due time and its pace) goes first, so that after an outage the most frequent ones lead. `None`: all are
-    /// under way, or no link needs anything.
+    /// The next job and when to begin it: now, or later. Of those that are due, the one whose next turn comes first (its
+    /// due time and its pace) goes first, so that after an outage the most frequent ones lead. `None`: all are under
+    /// way, or no link needs anything.
     pub fn next(&self, now: Mono) -> Option<(Mono, Job)> {
         self.next_of(now, |_| true)
     }

@@ -1,4 +1,5 @@
-//! The fields of each kind of record (Nexudus API notes, 3; those of `ContractPausedPeriod` by Nexudus' own REST pages).
+//! The fields of each kind of record (Nexudus API notes, 3; those of `ContractPausedPeriod` by Nexudus' own REST
+//! pages).
 
 use super::shape::{Entity, Field, Kind, Place, Shape};
 
