@@ -15,7 +15,7 @@ use super::roster::look_at;
 use crate::domain::event::Event;
 use crate::domain::{LockId, ReaderId, Timestamp, UserId};
 use crate::kisi::error::{Fault as CallFault, KisiError};
-use crate::kisi::record::{self, Hint, Interval, Kind, Known, Mark};
+use crate::kisi::record::{self, Hint, Interval, Kind, Known, Mark, Outage};
 use crate::net::backoff::doubled;
 use crate::net::pace::Class;
 use crate::store::{Batch, Key, StoreError};
@@ -27,6 +27,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// A record that was not read for this long, or for three times the pace, was not read through an outage: of the box,
 /// of its internet, or of a broker that was away until the outbox was full.
 const OUTAGE: TimeDelta = TimeDelta::seconds(10);
+/// An outage of that length is read again some time after it.
+const REREAD_AFTER: TimeDelta = TimeDelta::seconds(60);
 /// How far back the record is read where the ledger was lost: what Kisi shows within 48 hours must reach the broker,
 /// and once too often is better than not at all.
 const LOST_LEDGER: TimeDelta = TimeDelta::hours(48);
@@ -40,6 +42,9 @@ struct Rereads {
     hour: Option<Timestamp>,
     /// The last reading of two days back.
     night: Option<Timestamp>,
+    /// The last outage, while it is still read again.
+    #[serde(default)]
+    outage: Option<Outage>,
 }
 
 /// How the connection stands by a failed call.
@@ -87,7 +92,11 @@ async fn poll(engine: &Engine, failing: bool) -> Result<bool, String> {
     let Some(now) = engine.trusted_now() else { return Ok(false) };
     let (mark, mut rereads) = begin(engine, now).await.map_err(|error| error.to_string())?;
     let kind = record::due(rereads.hour, rereads.night, now);
-    let interval = record::interval(mark, now, kind);
+    let mut interval = record::interval(mark, now, kind);
+    let again = rereads.outage.filter(|outage| outage.is_due(now));
+    if let Some(outage) = again {
+        interval.from = interval.from.min(outage.from);
+    }
     let readers = engine.state().doors_of_readers.clone();
     let mut polled = match engine.kisi.poll(interval.from, interval.to, &readers, now).await {
         Ok(polled) => polled,
@@ -99,6 +108,12 @@ async fn poll(engine: &Engine, failing: bool) -> Result<bool, String> {
     engine.succeeded(Cloud::Kisi, CALL);
     if polled.whole {
         note_reread(&mut rereads, kind, now);
+        if let Some(outage) = again {
+            rereads.outage = outage.reread();
+        }
+        if now - mark.watermark > REREAD_AFTER {
+            rereads.outage = Some(Outage::ended(rereads.outage, interval.from, now));
+        }
     }
     let asides = polled.aside.iter().map(|aside| format!("an event of Kisi is set aside: {}", aside.why)).collect();
     engine.state().link_notes.insert("events", asides);
@@ -131,7 +146,7 @@ async fn begin(engine: &Engine, now: Timestamp) -> Result<(Mark, Rereads), Store
         return Ok((Mark { began, watermark }, rereads));
     }
     let began = if engine.state().ledger_lost { now - LOST_LEDGER } else { now };
-    rereads = Rereads { began: Some(began), hour: Some(now), night: Some(now) };
+    rereads = Rereads { began: Some(began), hour: Some(now), night: Some(now), outage: None };
     let mut batch = Batch::new();
     batch.value(Key::Rereads, &rereads);
     batch.value(Key::Watermark, &began);

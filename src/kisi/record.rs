@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::event::Event;
 use crate::domain::{AssignmentId, GroupId, LockId, Timestamp, UserId};
@@ -13,6 +14,9 @@ const POLL_OVERLAP: TimeDelta = TimeDelta::minutes(2);
 const HOUR: TimeDelta = TimeDelta::hours(1);
 /// Each night reads this much again.
 const NIGHT: TimeDelta = TimeDelta::hours(48);
+/// How long after an outage it is read again: readers that were cut off tell what they kept once they are back, and
+/// a night is long to wait for that.
+const AFTER_OUTAGE: [TimeDelta; 3] = [TimeDelta::minutes(1), TimeDelta::minutes(5), TimeDelta::minutes(20)];
 /// Between two nights.
 const DAY: TimeDelta = TimeDelta::hours(24);
 /// After a long outage the record is read in steps, so that one reading stays small and the watermark gets on.
@@ -27,6 +31,36 @@ pub enum Kind {
     Hour,
     /// And at least the last 48 hours.
     Night,
+}
+
+/// A time in which the record could not be read: doors may have kept what happened in it, and tell it late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// When it began.
+    pub from: Timestamp,
+    /// When it was over.
+    pub back: Timestamp,
+    /// How often it has been read again since.
+    pub rereads: usize,
+}
+
+impl Outage {
+    /// The outage that a reading at `now` has ended, together with one that is still being read again.
+    pub fn ended(earlier: Option<Outage>, from: Timestamp, now: Timestamp) -> Outage {
+        let from = earlier.map_or(from, |earlier| earlier.from.min(from));
+        Outage { from, back: now, rereads: 0 }
+    }
+
+    /// Whether it is to be read again at `now`.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        AFTER_OUTAGE.get(self.rereads).is_some_and(|span| self.back + *span <= now)
+    }
+
+    /// It was read again; `None`: for the last time.
+    pub fn reread(self) -> Option<Outage> {
+        let rereads = self.rereads + 1;
+        (rereads < AFTER_OUTAGE.len()).then_some(Outage { rereads, ..self })
+    }
 }
 
 /// What is read next.

@@ -107,3 +107,19 @@ fn hints_name_what_another_hand_touched() {
     let hints = hints(&events, Some(UserId(1)));
     assert_eq!(hints, [Hint::User(UserId(7)), Hint::Assignment(AssignmentId(5)), Hint::Roster]);
 }
+
+#[test]
+fn promise_4_an_outage_is_read_again_thrice_and_a_second_one_within_keeps_the_first_ones_beginning() {
+    let mut outage = Some(Outage::ended(None, at(0), at(3600)));
+    let mut read_at = Vec::new();
+    for second in (3600..6000).step_by(10) {
+        if outage.is_some_and(|outage| outage.is_due(at(second))) {
+            read_at.push(second);
+            outage = outage.and_then(Outage::reread);
+        }
+    }
+    assert_eq!(read_at, [3660, 3900, 4800]);
+    assert_eq!(outage, None);
+    let first = Outage::ended(None, at(0), at(3600));
+    assert_eq!(Outage::ended(Some(first), at(3700), at(4000)), Outage { from: at(0), back: at(4000), rereads: 0 });
+}
