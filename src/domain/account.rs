@@ -29,22 +29,35 @@ pub(super) fn accounts(
             _ => None,
         })
         .collect();
+    let kept: BTreeSet<UserId> = plan
+        .drift
+        .iter()
+        .filter_map(|drift| match drift {
+            Drift::Elevated { was, .. } => Some(*was),
+            _ => None,
+        })
+        .collect();
     for user in known.roster.users.values() {
         let untouchable = |email| known.rules.never_touch.iter().any(|pattern| pattern.matches(email));
         if user.email.as_ref().is_some_and(untouchable) || elevated.contains(&user.id) {
             continue;
         }
-        one(known, user, persons.get(&user.id).copied(), plan);
+        one(known, user, persons.get(&user.id).copied(), kept.contains(&user.id), plan);
     }
 }
 
-fn one(known: &Known<'_>, user: &User, person: Option<&Person>, plan: &mut Plan) {
+/// `kept`: a customer of this user has an e-mail that was not followed, so its note must not forget them.
+fn one(known: &Known<'_>, user: &User, person: Option<&Person>, kept: bool, plan: &mut Plan) {
     let noted = known.ledger.accounts.get(&user.id);
     let access = person.and_then(|person| access(known, person));
     let Some(account) = noted.cloned().or_else(|| person.map(|person| first_note(known, user, person))) else { return };
     let mut next = account.clone();
     if let Some(person) = person {
-        next.customers = person.customers.clone();
+        let mut customers = person.customers.clone();
+        if kept {
+            customers.extend(account.customers.iter().filter(|noted| !person.customers.contains(noted)));
+        }
+        next.customers = customers;
         // A user that the e-mail was not changed onto keeps its old note, so that the change stays visible.
         if user.email.as_ref() == Some(&person.email) || noted.is_none_or(|noted| noted.email.is_none()) {
             next.email = Some(person.email.clone());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{TimeDelta, Timelike};
+use chrono::TimeDelta;
 
 use super::snapshot::{Booking, Contract, Customer, Pass, Pause, Snapshot, Stamp};
 use super::{
@@ -89,7 +89,7 @@ impl<'a> Maker<'a> {
         for link in self.links_of(Item::Resource(booking.resource)) {
             let from = booking.from - delta(link.before);
             let until = booking.to + delta(link.after);
-            if let Some(window) = whole_seconds(Some(from), Some(until)) {
+            if let Some(window) = Window::new(Some(from), Some(until)) {
                 self.grant(customer, link.group, window, Reason::Booking(booking.id));
             }
         }
@@ -131,7 +131,7 @@ impl<'a> Maker<'a> {
             }
             _ => return None,
         };
-        whole_seconds(None, until)
+        Window::new(None, until)
     }
 
     /// Which of the two dates Nexudus means is not known, so either will do (rules 2, Pass).
@@ -223,16 +223,9 @@ pub fn barred(customer: &Customer, rules: &Rules) -> bool {
 
 fn time_pass(pass: &Pass) -> Option<Window> {
     let left = pass.remaining.map_or(!pass.used, |minutes| minutes > 0);
-    left.then(|| whole_seconds(None, pass.expires)).flatten()
+    left.then(|| Window::new(None, pass.expires)).flatten()
 }
 
 fn delta(span: std::time::Duration) -> TimeDelta {
     TimeDelta::from_std(span).unwrap_or(TimeDelta::zero())
-}
-
-/// Kisi takes whole seconds: a window is never made longer by that.
-fn whole_seconds(from: Option<Timestamp>, until: Option<Timestamp>) -> Option<Window> {
-    let down = |at: Timestamp| at.with_nanosecond(0).unwrap_or(at);
-    let up = |at: Timestamp| if at.nanosecond() == 0 { at } else { down(at) + TimeDelta::seconds(1) };
-    Window::new(from.map(up), until.map(down))
 }

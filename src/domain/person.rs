@@ -83,6 +83,14 @@ pub fn merge(mut grants: Vec<Grant>) -> Vec<Merged> {
             _ => out.push(Merged { window: grant.window, grants: vec![grant] }),
         }
     }
+    // After the merging: windows that touch within a second leave no seam.
+    out.retain_mut(|merged| match merged.window.whole_seconds() {
+        Some(window) => {
+            merged.window = window;
+            true
+        }
+        None => false,
+    });
     out
 }
 

@@ -204,5 +204,7 @@ pub enum Drift {
         user: UserId,
         /// Whose e-mail was changed.
         customer: Option<CustomerId>,
+        /// The user they have been until now, and remain.
+        was: UserId,
     },
 }

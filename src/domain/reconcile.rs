@@ -117,6 +117,8 @@ struct Planner<'a> {
     /// Which user each person is, and the other way round.
     users: BTreeMap<Email, UserId>,
     persons: BTreeMap<UserId, &'a Person>,
+    /// People who have no user of their own and are not to get one.
+    unserved: BTreeSet<Email>,
     /// Rows that hold what is wanted, or will once a change is made.
     wanted: BTreeSet<super::AssignmentId>,
     in_the_way: BTreeSet<super::AssignmentId>,
@@ -135,6 +137,7 @@ impl<'a> Planner<'a> {
             known_since: known_since(&known),
             users: BTreeMap::new(),
             persons: BTreeMap::new(),
+            unserved: BTreeSet::new(),
             wanted: BTreeSet::new(),
             in_the_way: BTreeSet::new(),
             settled: BTreeSet::new(),
@@ -143,21 +146,32 @@ impl<'a> Planner<'a> {
             known,
             people,
         };
-        for person in people.values() {
-            planner.identify(person);
-        }
+        planner.identify();
         planner
     }
 
-    fn identify(&mut self, person: &'a Person) {
-        let user = match self.matcher.find(&person.email, &person.customers) {
-            Match::User(user) => user,
-            Match::New => return,
-            Match::Elevated { user, was } => {
-                self.plan.drift.push(Drift::Elevated { user, customer: person.customers.first().copied() });
-                was
+    /// Finds everybody's user. Those whose changed e-mail is not followed come last: where somebody else is by now the
+    /// user that they were, two people's windows would not fit one slot.
+    fn identify(&mut self) {
+        let mut not_followed = Vec::new();
+        for person in self.people.values() {
+            match self.matcher.find(&person.email, &person.customers) {
+                Match::User(user) => self.is(person, user),
+                Match::New => {}
+                Match::Elevated { user, was } => not_followed.push((person, user, was)),
             }
-        };
+        }
+        for (person, user, was) in not_followed {
+            let customer = person.customers.first().copied();
+            self.plan.drift.push(Drift::Elevated { user, customer, was });
+            match self.persons.contains_key(&was) {
+                true => drop(self.unserved.insert(person.email.clone())),
+                false => self.is(person, was),
+            }
+        }
+    }
+
+    fn is(&mut self, person: &'a Person, user: UserId) {
         self.users.insert(person.email.clone(), user);
         self.persons.insert(user, person);
     }
@@ -181,6 +195,9 @@ impl<'a> Planner<'a> {
 
     fn person(&mut self, person: &'a Person) {
         let now = self.known.now;
+        if self.unserved.contains(&person.email) {
+            return;
+        }
         let user = self.users.get(&person.email).copied();
         if user.is_none() {
             self.invite(person);

@@ -1,5 +1,6 @@
 //! Windows of time: half open, `[from, until)`, either side may be absent (rules 1).
 
+use chrono::{TimeDelta, Timelike};
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
@@ -46,6 +47,13 @@ impl Window {
     /// Whether it is over by `at`.
     pub fn ended(&self, at: Timestamp) -> bool {
         self.until.is_some_and(|until| until <= at)
+    }
+
+    /// As Kisi takes it, in whole seconds: never longer by that. `None`: less than a second.
+    pub fn whole_seconds(&self) -> Option<Window> {
+        let down = |at: Timestamp| at.with_nanosecond(0).unwrap_or(at);
+        let up = |at: Timestamp| if at.nanosecond() == 0 { at } else { down(at) + TimeDelta::seconds(1) };
+        Window::new(self.from.map(up), self.until.map(down))
     }
 
     /// What lies in both.

@@ -16,6 +16,8 @@ use crate::report::desk::{Access, Answer, Beat, Desk, EventPage, Health, HeldPla
 use crate::report::{EventReport, Member, MemberPerson};
 use crate::store::EventQuery;
 
+/// How long a verb waits for both clouds to be read.
+const READ_WITHIN: Duration = Duration::from_secs(60);
 /// How long a loop may go without a sign of life. The longest wait of any is a tenth of that.
 const ALIVE_WITHIN: Duration = Duration::from_secs(600);
 
@@ -106,8 +108,11 @@ impl Counter {
         match request {
             Request::Status => Reply::value(0, &engine.status()),
             Request::Plan => {
+                let unread = self.read_anew().await;
                 let decision = engine.preview(engine.guess());
-                Reply::value(0, &engine.plan_report(&decision))
+                let mut report = engine.plan_report(&decision);
+                report.remarks.extend(unread);
+                Reply::value(0, &report)
             }
             Request::Apply { yes } => self.apply(yes).await,
             Request::Explain { who: text, at, door } => match who(&text) {
@@ -131,11 +136,27 @@ impl Counter {
     /// One pass, and what came of it.
     async fn apply(&self, yes: bool) -> Reply {
         let engine = &self.0;
+        let unread = self.read_anew().await;
         match sync::whole_pass(engine, yes).await {
             Err(error) => Reply::error(1, error),
-            Ok(report) if report.held.is_empty() => Reply::value(0, &report),
-            Ok(report) => Reply::value(4, &report),
+            Ok(mut report) => {
+                report.remarks.extend(unread);
+                Reply::value(if report.held.is_empty() { 0 } else { 4 }, &report)
+            }
         }
+    }
+
+    /// Reads both clouds, as far as that is to be done beside the loops. Why it could not be, for people: then what is
+    /// known decides.
+    async fn read_anew(&self) -> Option<String> {
+        let engine = &self.0;
+        let read = engine.clock.timeout(READ_WITHIN, super::read_all(engine)).await;
+        let why = match read {
+            Ok(Ok(())) => return None,
+            Ok(Err(why)) => why,
+            Err(_) => "it takes longer than a minute".to_owned(),
+        };
+        Some(format!("the clouds could not be read anew ({why}): this goes by what was read before"))
     }
 
     fn events(

@@ -224,6 +224,8 @@ impl Engine {
         let mut state = self.state();
         let state = &mut *state;
         state.dirty = false;
+        #[cfg(feature = "demo")]
+        super::sabotage::steal(state, &rules, self.settings.sabotage);
         let known = Known {
             snapshot: &state.snapshot,
             roster: &state.roster,
@@ -290,6 +292,7 @@ impl Engine {
             (Err(_), _) => {}
         }
         let after = state.time.now(observed.received.0).is_some();
+        state.dirty |= before != after;
         drop(state);
         if before != after {
             self.sync.notify_one();
@@ -421,7 +424,14 @@ impl Engine {
 fn judged(known: &Known<'_>, guard: &mut Memory) -> Decision {
     let plan = reconcile(*known);
     let verdict = guard.judge(known, plan.changes.clone());
-    Decision { plan, go: verdict.go, held: verdict.held, held_id: verdict.plan, losing: (verdict.losing, verdict.of) }
+    Decision {
+        plan,
+        go: verdict.go,
+        held: verdict.held,
+        held_id: verdict.plan,
+        at: Some(known.now),
+        losing: (verdict.losing, verdict.of),
+    }
 }
 
 /// The day this version was made, in seconds since 1970: a clock that is earlier is wrong.

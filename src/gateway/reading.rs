@@ -339,6 +339,13 @@ fn bookings(
     for id in &gone {
         matters |= state.snapshot.bookings.remove(*id);
     }
+    let absent = |row: &crate::domain::snapshot::Booking| {
+        row.within(&scope) && !shown.contains(&row.id) && !aside.contains(&row.id.0)
+    };
+    if !gone.is_empty() && !state.snapshot.bookings.iter().any(absent) {
+        // The list came back empty because all that was in it was cancelled.
+        state.doubted.remove(&Entity::Bookings);
+    }
     let past = engine.clock_guess(state) - PAST;
     let spent = state.snapshot.bookings.prune(|row| row.to < past);
     batch.forget(Entity::Bookings, gone.into_iter().chain(spent));

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::domain::Rules;
+use super::state::State;
+use crate::domain::ledger::Owned;
+use crate::domain::{Reason, Rules};
 
 /// Which rule is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,27 @@ pub enum Sabotage {
     LostEvent,
     /// The guard lets everything through, and absences are believed at once.
     MassRemoval,
+}
+
+/// Takes rows of another hand in linked groups for ours, where that is asked for.
+pub fn steal(state: &mut State, rules: &Rules, sabotage: Option<Sabotage>) {
+    if sabotage != Some(Sabotage::ForeignRow) {
+        return;
+    }
+    let groups = rules.groups();
+    for row in state.roster.assignments.values().filter(|row| groups.contains(&row.group)) {
+        state.ledger.owned.entry(row.id).or_insert_with(|| Owned {
+            id: row.id,
+            user: row.user,
+            group: row.group,
+            customer: None,
+            valid_from: row.valid_from,
+            valid_until: row.valid_until,
+            reason: Reason::Policy,
+            written_at: row.valid_from.unwrap_or_default(),
+            adopted_from: row.created_by,
+        });
+    }
 }
 
 /// How much a window is bent.

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::alerts::Alerts;
@@ -24,6 +25,9 @@ use crate::store::Batch;
 
 /// How many of the latest events the page shows.
 pub const EVENTS_SHOWN: usize = 20;
+
+/// How long a decision stands with nothing new at most.
+const DECIDED_ANEW: TimeDelta = TimeDelta::minutes(5);
 
 /// A change that Kisi refused for itself alone: set aside until something about it changes, or for a while.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +53,8 @@ pub struct Decision {
     pub held: Vec<Change>,
     /// The id of what is held.
     pub held_id: Option<String>,
+    /// When it was decided, by a trusted clock.
+    pub at: Option<Timestamp>,
     /// The guard's count and what it is of.
     pub losing: (usize, usize),
 }
@@ -272,6 +278,16 @@ impl State {
         self.parked.retain(|parked| {
             wanted.iter().any(|change| change.action == parked.change.action && change.person == parked.change.person)
         });
+    }
+
+    /// Whether the last decision still stands at `now`, with nothing left to do by it: nothing was learnt since, and the
+    /// clock has not reached the next moment at which it alone changes something. Once in a while it is decided anew all
+    /// the same.
+    pub fn stands(&self, now: Timestamp) -> bool {
+        let decision = &self.decision;
+        let young = decision.at.is_some_and(|at| at <= now && now - at < DECIDED_ANEW);
+        let nothing_to_do = decision.go.is_empty() && self.ledger.intents.is_empty();
+        young && nothing_to_do && !self.dirty && decision.plan.next_at.is_none_or(|next| now < next)
     }
 
     /// An event that was read, for the page.

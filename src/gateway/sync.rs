@@ -132,6 +132,9 @@ async fn pass(engine: &Engine, tally: &mut Tally) -> Next {
         engine.decide(engine.guess());
         return Next::Wait;
     };
+    if engine.state().stands(now) {
+        return Next::Wait;
+    }
     if may_write(engine) {
         match intents::look_up(engine, now).await {
             Ok(()) => {}

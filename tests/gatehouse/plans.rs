@@ -211,7 +211,7 @@ fn rule_1_a_changed_email_onto_a_user_with_a_role_is_reported_and_not_followed()
     world.booking(1, ada, "2026-12-01T09:00:00Z", "2026-12-01T10:00:00Z");
     let plan = world.plan();
     assert!(plan.changes.is_empty());
-    assert_eq!(plan.drift, [Drift::Elevated { user: boss, customer: Some(ada) }]);
+    assert_eq!(plan.drift, [Drift::Elevated { user: boss, customer: Some(ada), was: old }]);
 }
 
 #[test]
@@ -303,4 +303,39 @@ fn rule_3_where_patch_is_ignored_a_window_in_force_is_extended_a_minute_before_i
     world.now = at("2026-12-01T09:00:00Z");
     world.booking(1, ada, "2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z");
     assert_eq!(world.words(), ["moved 45901 771"]);
+}
+
+#[test]
+fn rule_1_an_email_that_is_not_followed_leaves_a_shared_user_to_the_other_customer() {
+    let mut world = World::new(MORNING);
+    let ada = world.customer(1, "shared@example.org");
+    let ben = world.customer(2, "boss@example.org");
+    let shared = world.user(771, "shared@example.org");
+    world.account(shared, ada, "shared@example.org", true);
+    world.ledger.accounts.get_mut(&shared).expect("noted").customers.push(ben);
+    let boss = world.user(772, "boss@example.org");
+    world.roster.elevated.insert(boss);
+    world.booking(1, ada, "2026-12-01T09:00:00Z", "2026-12-01T10:00:00Z");
+    world.booking(2, ben, "2026-12-01T12:00:00Z", "2026-12-01T13:00:00Z");
+    for _ in 0..2 {
+        let plan = world.plan();
+        assert_eq!(plan.drift, [Drift::Elevated { user: boss, customer: Some(ben), was: shared }]);
+        assert_eq!(plan.changes.iter().map(words).collect::<Vec<_>>(), ["added 45901 771"]);
+        for account in plan.accounts {
+            world.ledger.accounts.insert(account.user, account);
+        }
+    }
+}
+
+#[test]
+fn rule_3_windows_that_touch_within_a_second_leave_no_seam_and_are_written_in_whole_seconds() {
+    let mut world = World::new(MORNING);
+    world.rules.links[0].before = minutes(0);
+    world.rules.links[0].after = minutes(0);
+    let ada = world.customer(90210, "ada@example.org");
+    world.user(771, "ada@example.org");
+    world.booking(1, ada, "2026-12-01T09:00:00.25Z", "2026-12-01T09:59:59.5Z");
+    world.booking(2, ada, "2026-12-01T09:59:59.5Z", "2026-12-01T11:00:00.75Z");
+    let windows: Vec<_> = world.plan().changes.iter().filter_map(|change| change.window()).collect();
+    assert_eq!(windows, [window("2026-12-01T09:00:01Z", "2026-12-01T11:00:00Z")]);
 }
