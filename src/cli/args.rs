@@ -130,12 +130,12 @@ pub struct DemoArgs {
     /// Break a rule on purpose: the summary must say so
     #[arg(long = "break", value_enum, value_name = "RULE")]
     pub sabotage: Option<Sabotage>,
-    /// The broker's port on 127.0.0.1; 0 for one that is free
-    #[arg(long, default_value_t = 1883, value_name = "PORT", conflicts_with = "once")]
-    pub mqtt_port: u16,
-    /// The status page's port on 127.0.0.1
-    #[arg(long, default_value_t = 8480, value_name = "PORT", conflicts_with = "once")]
-    pub web_port: u16,
+    /// The broker's port on 127.0.0.1 [default: 1883, or one that is free]
+    #[arg(long, value_name = "PORT", conflicts_with = "once")]
+    pub mqtt_port: Option<u16>,
+    /// The status page's port on 127.0.0.1 [default: 8480, or one that is free]
+    #[arg(long, value_name = "PORT", conflicts_with = "once")]
+    pub web_port: Option<u16>,
 }
 
 /// Which rule the demo breaks on purpose.

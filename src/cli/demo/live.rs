@@ -1,5 +1,6 @@
 //! `demo`: the day over real sockets, some times faster than the clock, for whoever wants to watch.
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -110,18 +111,19 @@ async fn day(args: &DemoArgs, record: &Record) -> anyhow::Result<u8> {
     let clock = Clock::starting_at(site::start(), args.speed);
     let world = World::build(clock.clone())?;
     let directory = tempfile::tempdir().context("a directory for the demo's files could not be made")?;
-    let (bus, heard) = Bus::start(args.mqtt_port, clock.clone())?;
+    let (bus, heard) = Bus::start(port(args.mqtt_port, 1883)?, clock.clone())?;
+    let web = SocketAddr::from((Ipv4Addr::LOCALHOST, port(args.web_port, 8480)?));
     let nexudus = carry(([127, 0, 0, 1], 0).into(), world.nexudus.clone(), &clock).await?;
     let kisi = carry(([127, 0, 0, 1], 0).into(), world.kisi.clone(), &clock).await?;
     let addresses = Addresses {
         nexudus: nexudus.base_url(),
         kisi: kisi.base_url(),
         broker: bus.url(),
-        web: format!("127.0.0.1:{}", args.web_port),
+        web: web.to_string(),
         store: directory.path().join("store"),
     };
     let path = site::write_config(directory.path(), &world.settings, &addresses)?;
-    let hints = hints(args, &bus, &path);
+    let hints = hints(web, &bus, &path);
     let mut gatehouse = Box {
         config: load(&path)?,
         clock: clock.clone(),
@@ -175,11 +177,20 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// The port that was asked for; else the usual one, or where that is taken, one that is free.
+fn port(asked: Option<u16>, usual: u16) -> std::io::Result<u16> {
+    if let Some(port) = asked {
+        return Ok(port);
+    }
+    let local = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|listener| listener.local_addr());
+    Ok(local(usual).or_else(|_| local(0))?.port())
+}
+
 /// Where to look, and what to subscribe to.
-fn hints(args: &DemoArgs, bus: &Bus, config: &Path) -> Vec<String> {
+fn hints(web: SocketAddr, bus: &Bus, config: &Path) -> Vec<String> {
     let port = bus.address().port();
     vec![
-        format!("page     http://127.0.0.1:{}/", args.web_port),
+        format!("page     http://{web}/"),
         format!("topics   mosquitto_sub -p {port} -t 'gatehouse/#' -v"),
         format!("verbs    gatehouse status --config {}", config.display()),
     ]
