@@ -5,7 +5,7 @@
 //!
 //! - [`client`]: one call, its turn, its class of failure, and the gate that shuts after a refusal.
 //! - [`roster`]: users, assignments, groups, as lists and one by one.
-//! - [`write`]: carries out one change, with the checks that must stand immediately before it.
+//! - [`write`](mod@write): carries out one change, with the checks that must stand immediately before it.
 //! - [`events`] and [`record`]: the record of events; the second is pure.
 //! - [`state`]: doors, controllers, readers.
 //! - `wire`: Kisi's JSON, read leniently; `body`: what we send.
