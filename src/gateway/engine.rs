@@ -321,7 +321,7 @@ impl Engine {
         let changed = before != link.state();
         drop(state);
         if changed {
-            tracing::info!(cloud = ?cloud, "online again");
+            tracing::info!(cloud = ?cloud, "online");
             self.told.notify_one();
             self.sync.notify_one();
         }

@@ -55,9 +55,9 @@ enum Next {
 /// Keeps Kisi as it should be, until `stop`.
 pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     let mut failures = 0;
+    let mut tally = Tally::new(engine.clock.mono());
     loop {
         engine.beat("sync");
-        let mut tally = Tally::new(engine.clock.mono());
         let turn = engine.passing.lock().await;
         let next = pass(&engine, &mut tally).await;
         drop(turn);
@@ -82,6 +82,7 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
             () = engine.clock.sleep(wait) => {}
             () = engine.sync.notified(), if !paused => {}
         }
+        tally = Tally::new(engine.clock.mono());
     }
 }
 
