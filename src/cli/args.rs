@@ -51,6 +51,9 @@ pub enum Verb {
     Run,
     /// Validate the configuration
     Check {
+        /// Sign in to both clouds and the broker too, follow every link, and name each right that is missing
+        #[arg(long)]
+        online: bool,
         /// Print one JSON document
         #[arg(long)]
         json: bool,

@@ -9,6 +9,7 @@ pub mod check;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod log;
+pub mod online;
 pub mod run;
 pub mod show;
 
@@ -50,7 +51,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         #[cfg(feature = "demo")]
         Verb::Twins(twins) => demo::twins(&twins),
         Verb::Run => configured(&path, WRONG, run::run),
-        Verb::Check { json } => check(&path, json),
+        Verb::Check { online: true, json } => configured_for_check(&path, json),
+        Verb::Check { online: false, json } => check(&path, json),
         Verb::Plan { json, detailed_exitcode } => {
             configured(&path, if detailed_exitcode { FAILED } else { WRONG }, |config| {
                 ask::plan(&config, json, detailed_exitcode)
@@ -73,6 +75,17 @@ fn check(path: &Path, json: bool) -> u8 {
     match check::check_offline(path, json, &ProcessEnv, &mut std::io::stdout(), &mut std::io::stderr()) {
         Ok(status) => status,
         Err(error) => complain(&format!("the result could not be written: {error}")),
+    }
+}
+
+/// `check --online`: what is wrong with the file comes first.
+fn configured_for_check(path: &Path, json: bool) -> u8 {
+    match Config::load(path, &ProcessEnv) {
+        Ok(config) => {
+            config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            online::check_online(&config, json)
+        }
+        Err(_) => check(path, json),
     }
 }
 

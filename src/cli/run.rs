@@ -108,13 +108,14 @@ pub fn outside(clock: &Clock, store: Store, opened: Opened) -> Result<Outside, c
         kisi: http,
         store,
         opened,
+        client_id: None,
         #[cfg(feature = "demo")]
         sabotage: None,
     })
 }
 
 /// The broker that the configuration names.
-fn broker(config: &Config, clock: &Clock) -> anyhow::Result<Arc<dyn Broker>> {
+pub fn broker(config: &Config, clock: &Clock) -> anyhow::Result<Arc<dyn Broker>> {
     let mqtt = &config.mqtt;
     let scheme = if mqtt.url.tls { "mqtts" } else { "mqtt" };
     let host = if mqtt.url.host.contains(':') { format!("[{}]", mqtt.url.host) } else { mqtt.url.host.clone() };

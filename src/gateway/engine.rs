@@ -30,7 +30,7 @@ use crate::store::{Batch, Key, Store, StoreError};
 const VALID: TimeDelta = TimeDelta::seconds(90);
 
 /// Which of the two clouds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cloud {
     /// Nexudus.
     Nexudus,
@@ -311,7 +311,7 @@ impl Engine {
     pub fn succeeded(&self, cloud: Cloud, call: &'static str) {
         let now = self.guess();
         let mut state = self.state();
-        state.refusals.remove(call);
+        state.refusals.remove(&(cloud, call));
         let link = match cloud {
             Cloud::Nexudus => &mut state.nexudus,
             Cloud::Kisi => &mut state.kisi,
@@ -332,7 +332,7 @@ impl Engine {
         let now = self.guess();
         let mut state = self.state();
         if fault == Fault::Refused {
-            state.refusals.insert(call, why.clone());
+            state.refusals.insert((cloud, call), why.clone());
         }
         let link = match cloud {
             Cloud::Nexudus => &mut state.nexudus,

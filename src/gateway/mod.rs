@@ -11,6 +11,7 @@ pub mod connection;
 mod desk;
 pub mod engine;
 mod events;
+mod examine;
 mod hardware;
 mod intents;
 mod keeper;
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use desk::Counter;
 pub use engine::Engine;
+pub use examine::{Found, examine};
 pub use reading::read_all as read_nexudus;
 pub use roster::read as read_roster;
 #[cfg(feature = "demo")]

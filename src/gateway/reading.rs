@@ -264,7 +264,13 @@ async fn take(engine: &Engine, job: Job, brought: Brought) -> bool {
             Brought::Bookings(reading) => bookings(engine, state, reading, &mut batch),
             Brought::Customers(reading) => absorb(state, Entity::Customers, |s| &mut s.customers, reading, &mut batch),
             Brought::Passes(reading) => absorb(state, Entity::Passes, |s| &mut s.passes, reading, &mut batch),
-            Brought::PassKinds(reading) => absorb(state, Entity::PassKinds, |s| &mut s.pass_kinds, reading, &mut batch),
+            Brought::PassKinds(reading) => {
+                unlinked(state, &rules, "kinds of pass", &reading.listing, |item| match item {
+                    Item::Pass(id) => Some(id.0),
+                    _ => None,
+                });
+                absorb(state, Entity::PassKinds, |s| &mut s.pass_kinds, reading, &mut batch)
+            }
             Brought::Contracts(reading) => absorb(state, Entity::Contracts, |s| &mut s.contracts, reading, &mut batch),
             Brought::PausedPeriods(reading) => paused_periods(engine, state, &rules, reading, &mut batch),
             Brought::Teams(reading) => absorb(state, Entity::Teams, |s| &mut s.teams, reading, &mut batch),
@@ -381,17 +387,22 @@ fn unlinked(
     state: &mut State,
     rules: &Rules,
     what: &'static str,
-    listing: &Listing<crate::domain::snapshot::Named>,
+    listing: &Listing<impl Record<Id: Into<u64>>>,
     id: impl Fn(Item) -> Option<u64>,
 ) {
     if listing.whole.is_none() {
         return;
     }
-    let there: BTreeSet<u64> = listing.rows.iter().map(|row| row.id).collect();
+    let there: BTreeSet<u64> = listing.rows.iter().map(|row| row.id().into()).collect();
+    state.link_notes.insert(what, leads_nowhere(rules, &there, id));
+}
+
+/// Links of the items that `id` picks, to something that is not there.
+pub(super) fn leads_nowhere(rules: &Rules, there: &BTreeSet<u64>, id: impl Fn(Item) -> Option<u64>) -> Vec<String> {
     let missing = rules.links.iter().filter(|link| id(link.item).is_some_and(|id| !there.contains(&id)));
-    let notes = missing
-        .map(|link| format!("the link of {} leads nowhere: Nexudus does not have it; correct the [[link]]", link.item));
-    state.link_notes.insert(what, notes.collect());
+    missing
+        .map(|link| format!("the link of {} leads nowhere: Nexudus does not have it; correct the [[link]]", link.item))
+        .collect()
 }
 
 /// Customers of new bookings, passes and contracts who have not been read yet: each is read at once.
@@ -439,7 +450,7 @@ async fn read_strangers(engine: &Engine) {
 }
 
 /// Whether the location's zone in Nexudus is `site.timezone`.
-async fn check_zone(engine: &Engine) {
+pub(super) async fn check_zone(engine: &Engine) {
     let notes = match engine.nexudus.zone_check(engine.guess()).await {
         Ok(ZoneCheck::Differs { nexudus, ours }) => {
             vec![format!("Nexudus says the location's zone is '{nexudus}', site.timezone says {ours}: correct one")]

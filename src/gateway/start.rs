@@ -39,6 +39,8 @@ pub struct Outside {
     pub store: Store,
     /// How it was found.
     pub opened: Opened,
+    /// Another client id than the running gateway's, for a sign-in beside it.
+    pub client_id: Option<String>,
     /// Which rule the demo breaks on purpose.
     #[cfg(feature = "demo")]
     pub sabotage: Option<super::Sabotage>,
@@ -79,7 +81,7 @@ pub fn engine(config: &Config, outside: Outside) -> Result<Arc<Engine>, StartErr
     let rules = config.rules();
     #[cfg(feature = "demo")]
     let rules = super::sabotage::bend(rules, outside.sabotage);
-    let client = NexudusClient::new(nexudus_http, clock.clone(), nexudus_settings(config))?;
+    let client = NexudusClient::new(nexudus_http, clock.clone(), nexudus_settings(config, outside.client_id))?;
     let needs = Needs::of(&rules.links);
     let nexudus = Reader::new(Arc::new(client), rules.zone.clone(), config.nexudus.location, needs);
     let pace = Pace::new(clock.clone(), config.kisi.requests_per_second);
@@ -106,12 +108,12 @@ pub fn engine(config: &Config, outside: Outside) -> Result<Arc<Engine>, StartErr
     Ok(engine)
 }
 
-fn nexudus_settings(config: &Config) -> nexudus::client::Settings {
+fn nexudus_settings(config: &Config, client_id: Option<String>) -> nexudus::client::Settings {
     nexudus::client::Settings {
         url: config.nexudus.url.clone(),
         username: config.nexudus.username.clone(),
         password: config.nexudus.password.clone(),
-        client_id: format!("gatehouse-{}", config.site.id),
+        client_id: client_id.unwrap_or_else(|| format!("gatehouse-{}", config.site.id)),
         requests_per_hour: config.nexudus.requests_per_hour,
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alerts::Alerts;
 use super::connection::Link;
+use super::engine::Cloud;
 use crate::clock::Mono;
 use crate::domain::event::Door;
 use crate::domain::explain::Undone;
@@ -128,7 +129,7 @@ pub struct State {
     /// Why the store could not be written when it was last tried.
     pub write_failed: Option<String>,
     /// A sign-in or right that is refused, by what asked for it.
-    pub refusals: BTreeMap<&'static str, String>,
+    pub refusals: BTreeMap<(Cloud, &'static str), String>,
     /// A certificate that is not valid at this box's time.
     pub certificate_time: Option<String>,
     /// When a call to Kisi last got no answer, until the record of events has been read beyond that.

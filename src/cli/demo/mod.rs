@@ -139,6 +139,7 @@ impl Gateway {
             kisi: start.kisi,
             store: start.store,
             opened: start.opened,
+            client_id: None,
             sabotage: start.sabotage.map(sabotage),
         };
         let engine = gateway::engine(config, outside)?;

@@ -189,3 +189,29 @@ async fn contract_2_without_write_everything_is_decided_and_nothing_changed() {
     assert_eq!(rig.kisi_writes(), 0);
     rig.finish().await;
 }
+
+/// `check --online` asks every service, and names what is missing where: a right by its role, a key, a link.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contract_1_check_online_names_each_right_that_is_missing_and_each_link_that_leads_nowhere() {
+    let rig = Rig::new(|_| ()).await;
+    rig.customer(90_210, "Ada");
+    let services = |verb: &super::gateway::Output| -> Vec<(String, bool, String)> {
+        let services = verb.json()["services"].as_array().unwrap().clone();
+        let text = |service: &Value, key: &str| service[key].as_str().unwrap().to_owned();
+        services.iter().map(|s| (text(s, "name"), s["ok"] == true, text(s, "message"))).collect()
+    };
+    let wrong = |verb: &super::gateway::Output| -> Vec<(String, String)> {
+        services(verb).into_iter().filter(|(_, ok, _)| !ok).map(|(name, _, message)| (name, message)).collect()
+    };
+    let right = rig.verb(&["check", "--online", "--json"]).await;
+    assert_eq!((right.exit, wrong(&right)), (0, vec![]), "{right:?}");
+    assert_eq!(rig.kisi_writes(), 0);
+    rig.nexudus.lock().unwrap().switch(|switches| {
+        switches.missing_roles.insert("Booking-List".to_owned());
+    });
+    let refused = rig.verb(&["check", "--online", "--json"]).await;
+    assert_eq!(refused.exit, 3, "{refused:?}");
+    let [(name, message)] = &wrong(&refused)[..] else { panic!("{refused:?}") };
+    assert!(name == "nexudus" && message.contains("Booking-List"), "{message}");
+    rig.finish().await;
+}
