@@ -3,7 +3,6 @@
 use super::engine::Engine;
 use super::state::Decision;
 use crate::domain::explain::{Explanation, Question, Who, explain};
-use crate::domain::reconcile::Known;
 use crate::domain::{GroupId, LockId, Timestamp};
 use crate::report::plan::PlanReport;
 use crate::store::{Batch, Key};
@@ -60,14 +59,7 @@ impl Engine {
         let now = self.guess();
         let verified = self.trusted_now().is_some();
         let state = self.state();
-        let known = Known {
-            snapshot: &state.snapshot,
-            roster: &state.roster,
-            ledger: &state.ledger,
-            rules: &rules,
-            own_user: state.own_user,
-            now,
-        };
+        let known = state.known(&rules, now);
         let question = Question { who, at: at.unwrap_or(now), door, group, verified };
         explain(&known, &question, &*state)
     }

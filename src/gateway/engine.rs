@@ -207,15 +207,7 @@ impl Engine {
     pub fn preview(&self, now: Timestamp) -> Decision {
         let rules = self.rules();
         let state = self.state();
-        let known = Known {
-            snapshot: &state.snapshot,
-            roster: &state.roster,
-            ledger: &state.ledger,
-            rules: &rules,
-            own_user: state.own_user,
-            now,
-        };
-        judged(&known, &mut state.guard.clone())
+        judged(&state.known(&rules, now), &mut state.guard.clone())
     }
 
     /// Decides over the whole, by what is known at `now`.
@@ -226,15 +218,9 @@ impl Engine {
         state.dirty = false;
         #[cfg(feature = "demo")]
         super::sabotage::steal(state, &rules, self.settings.sabotage);
-        let known = Known {
-            snapshot: &state.snapshot,
-            roster: &state.roster,
-            ledger: &state.ledger,
-            rules: &rules,
-            own_user: state.own_user,
-            now,
-        };
-        state.decision = judged(&known, &mut state.guard);
+        let mut guard = std::mem::take(&mut state.guard);
+        state.decision = judged(&state.known(&rules, now), &mut guard);
+        state.guard = guard;
         state.unpark();
         state.decision.clone()
     }

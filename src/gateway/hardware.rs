@@ -10,7 +10,7 @@ use super::events::fault_of;
 use crate::domain::LockId;
 use crate::kisi::state::Hardware;
 use crate::net::pace::Class;
-use crate::report::{ControllerState, DoorState, ReaderState};
+use crate::report::DoorState;
 
 /// The kind of call that connections and errors name.
 const CALL: &str = "state of doors";
@@ -55,30 +55,10 @@ fn take(engine: &Engine, hardware: Hardware) {
         };
         (lock.id, door)
     });
-    let controllers = hardware.controllers.values().map(|controller| {
-        let state = ControllerState {
-            id: controller.id,
-            name: controller.name.clone(),
-            online: controller.online,
-            model: controller.model.clone(),
-        };
-        (controller.id, state)
-    });
-    let readers = hardware.readers.values().map(|reader| {
-        let state = ReaderState {
-            id: reader.id,
-            name: reader.name.clone(),
-            online: reader.online,
-            model: reader.model.clone(),
-            door: reader.door,
-            tampered: reader.tampered,
-        };
-        (reader.id, state)
-    });
     state.retained.doors = doors.collect();
-    state.retained.controllers = controllers.collect();
-    state.retained.readers = readers.collect();
     state.doors_of_readers = hardware.doors_of_readers();
+    state.retained.controllers = hardware.controllers;
+    state.retained.readers = hardware.readers;
     drop(state);
     engine.told.notify_one();
 }

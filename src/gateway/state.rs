@@ -16,10 +16,11 @@ use crate::domain::explain::Undone;
 use crate::domain::guard::Memory;
 use crate::domain::ledger::{Account, Fact, Ledger, Owned};
 use crate::domain::plan::{Change, Drift, Plan};
+use crate::domain::reconcile::Known;
 use crate::domain::roster::{Assignment, Roster};
 use crate::domain::snapshot::{Aside, Entity, Snapshot};
 use crate::domain::time::Time;
-use crate::domain::{AssignmentId, CustomerId, Email, GroupId, ReaderId, Timestamp, UserId};
+use crate::domain::{AssignmentId, CustomerId, Email, GroupId, ReaderId, Rules, Timestamp, UserId};
 use crate::kisi::write::Form;
 use crate::report::{Connection, LastSync, Membership, Pace, Retained};
 use crate::store::Batch;
@@ -139,6 +140,18 @@ pub struct State {
 }
 
 impl State {
+    /// All that a decision at `now` rests on.
+    pub fn known<'a>(&'a self, rules: &'a Rules, now: Timestamp) -> Known<'a> {
+        Known {
+            snapshot: &self.snapshot,
+            roster: &self.roster,
+            ledger: &self.ledger,
+            rules,
+            own_user: self.own_user,
+            now,
+        }
+    }
+
     /// What has become true in Kisi: roster and ledger follow, and the batch keeps it.
     pub fn learn(&mut self, fact: &Fact, site: &str, now: Timestamp, batch: &mut Batch) {
         self.since_roster.push(fact.clone());

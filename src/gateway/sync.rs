@@ -20,7 +20,6 @@ use crate::domain::Timestamp;
 use crate::domain::guard::loses;
 use crate::domain::ledger::{Fact, Intent};
 use crate::domain::plan::{Action, Change};
-use crate::domain::reconcile::Known;
 use crate::kisi::error::{Fault as CallFault, KisiError};
 use crate::kisi::write::{Ctx, Failure, Outcome};
 use crate::net::backoff::doubled;
@@ -246,14 +245,7 @@ async fn carry_out(engine: &Engine, change: &Change, tally: &mut Tally) -> Step 
 fn prepare(engine: &Engine, change: &Change, now: Timestamp) -> Option<(Intent, Ctx, bool)> {
     let rules = engine.rules();
     let state = engine.state();
-    let known = Known {
-        snapshot: &state.snapshot,
-        roster: &state.roster,
-        ledger: &state.ledger,
-        rules: &rules,
-        own_user: state.own_user,
-        now,
-    };
+    let known = state.known(&rules, now);
     let loss = loses(&known, change);
     let replacing = state.ledger.patch_ignored && matches!(change.action, Action::Moved { .. });
     let mut state = state;

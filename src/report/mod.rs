@@ -148,35 +148,8 @@ pub struct DoorState {
     pub last_event: Option<Timestamp>,
 }
 
-/// The `controller/<id>/state` topic.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ControllerState {
-    /// The controller's id.
-    pub id: ControllerId,
-    /// Its name.
-    pub name: String,
-    /// Whether Kisi reaches it.
-    pub online: Option<bool>,
-    /// Its model.
-    pub model: Option<String>,
-}
-
-/// The `reader/<id>/state` topic.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ReaderState {
-    /// The reader's id.
-    pub id: ReaderId,
-    /// Its name.
-    pub name: String,
-    /// Whether Kisi reaches it.
-    pub online: Option<bool>,
-    /// Its model.
-    pub model: Option<String>,
-    /// The door it opens.
-    pub door: Option<LockId>,
-    /// Whether it was tampered with.
-    pub tampered: Option<bool>,
-}
+/// The `controller/<id>/state` and `reader/<id>/state` topics: what Kisi last showed, as it is.
+pub use crate::domain::hardware::{Controller as ControllerState, Reader as ReaderState};
 
 /// How much events and changes say about a person: `mqtt.people`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
