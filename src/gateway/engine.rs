@@ -26,6 +26,8 @@ use crate::nexudus::read::Reader;
 use crate::report::{ClockReport, Counts, People, Retained, Status};
 use crate::store::{Batch, Key, Store, StoreError};
 
+/// How often a loop that waits shows that it lives.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 /// How long a status holds: three heartbeats.
 const VALID: TimeDelta = TimeDelta::seconds(90);
 
@@ -144,6 +146,19 @@ impl Engine {
     pub fn beat(&self, name: &'static str) {
         let at = self.clock.mono();
         self.beats.lock().unwrap_or_else(PoisonError::into_inner).insert(name, at);
+    }
+
+    /// Waits that long, and shows on the way that the loop still lives: paces may be hours.
+    pub async fn rest(&self, name: &'static str, span: Duration) {
+        let end = self.clock.mono().plus(span);
+        loop {
+            let now = self.clock.mono();
+            self.beat(name);
+            if now >= end {
+                return;
+            }
+            self.clock.sleep_until(end.min(now.plus(SIGN_OF_LIFE))).await;
+        }
     }
 
     /// When each loop last went round.

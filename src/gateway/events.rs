@@ -76,7 +76,7 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
         };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = engine.clock.sleep(wait) => {}
+            () = engine.rest("events", wait) => {}
         }
     }
 }

@@ -21,7 +21,7 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
         engine.beat("state");
         let round = async {
             read(&engine, Class::State).await;
-            engine.clock.sleep(engine.settings.hardware).await;
+            engine.rest("state", engine.settings.hardware).await;
         };
         if stop.run_until_cancelled(round).await.is_none() {
             return;

@@ -40,7 +40,7 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
         };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = engine.clock.sleep(wait) => {}
+            () = engine.rest("roster", wait) => {}
             () = engine.read_roster.notified() => {}
         }
     }

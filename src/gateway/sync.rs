@@ -202,6 +202,8 @@ async fn carry_out_all(engine: &Engine, decision: &Decision, tally: &mut Tally) 
             continue;
         }
         made += 1;
+        // Hundreds of changes take minutes at Kisi's rate.
+        engine.beat("sync");
         match carry_out(engine, change, tally).await {
             Step::Done => {}
             Step::Again => return Next::Again,

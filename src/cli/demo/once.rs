@@ -17,6 +17,7 @@ use crate::demo::checker::{Left, Published};
 use crate::demo::script::{Action, Agenda, Stage};
 use crate::demo::site::{self, Addresses};
 use crate::mqtt::memory::{MemoryBroker, Mood};
+use crate::report::desk::Desk;
 use crate::store::Store;
 
 /// Runs the day and judges it.
@@ -95,6 +96,15 @@ impl Box {
         Ok(())
     }
 
+    /// Nothing in the day is a reason for a loop to stop going round: systemd would restart the gateway for that.
+    fn is_live(&self) -> anyhow::Result<()> {
+        let health = self.gateway.as_ref().map(|gateway| gateway.counter().health());
+        match health.filter(|health| !health.is_live()) {
+            Some(health) => anyhow::bail!("at {} the gateway does not live: {health:?}", self.world.clock.wall()),
+            None => Ok(()),
+        }
+    }
+
     async fn obey(&mut self, action: Action) -> anyhow::Result<()> {
         match action {
             Action::GatewayDown => {
@@ -148,6 +158,7 @@ async fn day(args: &DemoArgs, record: &Record) -> anyhow::Result<u8> {
     let until = |at: crate::demo::Moment| (at - clock.wall()).to_std().unwrap_or_default();
     while let Some(next) = agenda.next_at().filter(|next| *next < end) {
         clock.sleep(until(next)).await;
+        gatehouse.is_live()?;
         while let Some(step) = agenda.due(clock.wall()) {
             let action = stage.perform(&step, &mut world.nexudus(), &mut world.kisi(), clock.wall())?;
             if let Some(action) = action {
