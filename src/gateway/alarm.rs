@@ -80,9 +80,10 @@ fn clock(state: &State, asked: &Asked<'_>) -> Said {
     let now = state.time.now(asked.mono.0)?;
     let off = asked.wall - now;
     (off.abs() > CLOCK_OFF).then(|| {
-        let seconds = off.num_seconds();
-        let message = format!("this box's clock is {seconds} s from Kisi's time; it is used for nothing but logs");
-        (message, json!({ "trusted": true, "offset_ms": off.num_milliseconds() }))
+        // To the minute: finer, the alert would be told anew at every look.
+        let minutes = off.num_minutes();
+        let message = format!("this box's clock is {minutes} min from Kisi's time; it is used for nothing but logs");
+        (message, json!({ "trusted": true, "offset_min": minutes }))
     })
 }
 

@@ -24,6 +24,8 @@ use crate::store::Batch;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Bookings that ended so long ago are forgotten: no rule asks for them any more.
 const PAST: TimeDelta = TimeDelta::hours(48);
+/// How long after it was asked for singly an unknown customer is asked for again.
+const ASKED_AGAIN: Duration = Duration::from_secs(3600);
 /// How many unknown customers are read singly at a time.
 const SINGLY: usize = 20;
 /// How often the location's zone is compared.
@@ -407,6 +409,7 @@ pub(super) fn leads_nowhere(rules: &Rules, there: &BTreeSet<u64>, id: impl Fn(It
 
 /// Customers of new bookings, passes and contracts who have not been read yet: each is read at once.
 async fn read_strangers(engine: &Engine) {
+    let now = engine.clock.mono();
     let strangers: Vec<CustomerId> = {
         let state = engine.state();
         let snapshot = &state.snapshot;
@@ -418,13 +421,14 @@ async fn read_strangers(engine: &Engine) {
         let of_contracts = snapshot.contracts.iter().map(|contract| contract.customer);
         let all: BTreeSet<CustomerId> = of_bookings.chain(of_passes).chain(of_contracts).collect();
         all.into_iter()
-            .filter(|id| snapshot.customers.get(*id).is_none() && !state.strangers.contains(id))
+            .filter(|id| snapshot.customers.get(*id).is_none())
+            .filter(|id| state.strangers.get(id).is_none_or(|asked| now.since(*asked) >= ASKED_AGAIN))
             .take(SINGLY)
             .collect()
     };
     for id in strangers {
-        // Asked for once: the complete readings of customers bring it otherwise, or it is none.
-        engine.state().strangers.insert(id);
+        // The complete readings of customers bring it otherwise, or it is none.
+        engine.state().strangers.insert(id, now);
         match engine.nexudus.customer(id).await {
             Ok(Some(customer)) => {
                 let mut batch = Batch::new();

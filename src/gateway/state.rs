@@ -95,8 +95,8 @@ pub struct State {
     pub aside: BTreeMap<Entity, Vec<Aside>>,
     /// Why the last reading of a list was not taken as complete.
     pub doubted: BTreeMap<Entity, String>,
-    /// Customers who were read singly because something names them.
-    pub strangers: BTreeSet<CustomerId>,
+    /// Customers who were asked for singly because something names them, and when.
+    pub strangers: BTreeMap<CustomerId, Mono>,
     /// Which door each reader is of.
     pub doors_of_readers: BTreeMap<ReaderId, Door>,
     /// Changes that Kisi refused for themselves alone.

@@ -116,7 +116,9 @@ fn until_due(engine: &Engine) -> Duration {
     let state = engine.state();
     let now = state.time.now(mono.0);
     let due = now.zip(state.decision.plan.next_at).map(|(now, next)| (next - now).to_std().unwrap_or_default());
-    let parked = state.parked.iter().map(|parked| parked.until.since(mono)).min();
+    // What is set aside is not tried while nothing may be written.
+    let tries = engine.settings.write && !state.paused && now.is_some() && engine.kisi.refusal().is_none();
+    let parked = state.parked.iter().filter(|_| tries).map(|parked| parked.until.since(mono)).min();
     [due, parked].into_iter().flatten().min().unwrap_or(LONGEST_WAIT).clamp(Duration::from_millis(10), LONGEST_WAIT)
 }
 
