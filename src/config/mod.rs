@@ -90,7 +90,7 @@ fn text_of(path: &Path) -> Result<String, ConfigErrors> {
         |message: String, found: &str, place| ConfigErrors::one(ConfigError::unreadable(&shown, message, found, place));
     let failed = |e: std::io::Error| {
         let hint = match e.kind() {
-            std::io::ErrorKind::NotFound => ": make it with `gatehouse init`, or name another with --config",
+            std::io::ErrorKind::NotFound => ": copy the sample there, or name another with --config",
             _ => "",
         };
         unreadable(format!("the configuration can't be read: {e}{hint}"), "no readable file", None)

@@ -163,6 +163,11 @@ fn warn(root: &Section<'_>, nexudus: &Nexudus, access: &Access, links: &[Link], 
         root.get(section).and_then(|section| section.inner(key)).map_or(0..0, |entry| entry.key)
     };
     let report = root.report;
+    for (section, key) in [("alert", "url"), ("hooks", "nexudus_secret"), ("hooks", "kisi_secret")] {
+        if root.get(section).and_then(|section| section.inner(key)).is_some() {
+            report.warn(&at(section, key), &format!("{section}.{key} has no effect yet in this version"));
+        }
+    }
     if links.is_empty() {
         report.warn(&(0..0), "no [[link]]: nobody is given access to anything");
     }

@@ -119,7 +119,7 @@ fn told(drift: &Drift) -> String {
         }
         Drift::Candidate { row, user, group } => format!(
             "assignment {row} of user {user} in group {group} was made by our key, but the ledger does not know it: \
-             'gatehouse adopt' makes it ours"
+             it is left alone; kisi.key_is_ours_alone = true makes such rows ours"
         ),
         Drift::OtherMaker { row, user, group, .. } => {
             format!("assignment {row} of user {user} in group {group} stands in the ledger, but another user made it")

@@ -194,8 +194,8 @@ fn store_notes(opened: &Opened) -> Vec<String> {
         (
             "the ledger",
             &opened.ledger,
-            "which assignments are ours is no longer known: those that our key made are candidates until 'gatehouse \
-             adopt'; events that had not been published are read again from Kisi",
+            "which assignments are ours is no longer known: those that our key made are left alone unless \
+             kisi.key_is_ours_alone is true; events that had not been published are read again from Kisi",
         ),
     ];
     for (name, opening, what) in files {

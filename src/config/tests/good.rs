@@ -166,7 +166,7 @@ fn a_file_that_can_not_be_read_is_one_clear_error() {
     let directory = tempfile::tempdir().expect("a directory");
     let load = |path: &Path| Config::load(path, &Variables::usual()).expect_err("wrong");
     let missing = load(&directory.path().join("none.toml"));
-    assert!(missing.to_string().contains("make it with `gatehouse init`"), "{missing}");
+    assert!(missing.to_string().contains("copy the sample there"), "{missing}");
     assert_eq!((missing.errors().len(), missing.errors()[0].line), (1, 0));
     assert!(load(directory.path()).to_string().contains("is a directory"));
     let latin = directory.path().join("latin.toml");
