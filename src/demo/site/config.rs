@@ -82,7 +82,8 @@ horizon = "{}s"
 [kisi]
 url = "{}"
 api_key = {{ file = "kisi-api-key" }}
-state = "30s"
+events = "10s"
+state = "60s"
 roster = "{}s"
 requests_per_second = {}
 
