@@ -111,8 +111,9 @@ impl Counter {
                 let unread = self.read_anew().await;
                 let decision = engine.preview(engine.guess());
                 let mut report = engine.plan_report(&decision);
+                let exit = u8::from(unread.is_some());
                 report.remarks.extend(unread);
-                Reply::value(0, &report)
+                Reply::value(exit, &report)
             }
             Request::Apply { yes } => self.apply(yes).await,
             Request::Explain { who: text, at, door } => match who(&text) {
@@ -140,8 +141,13 @@ impl Counter {
         match sync::whole_pass(engine, yes).await {
             Err(error) => Reply::error(1, error),
             Ok(mut report) => {
+                let exit = match (&unread, report.held.is_empty()) {
+                    (Some(_), _) => 1,
+                    (None, false) => 4,
+                    (None, true) => 0,
+                };
                 report.remarks.extend(unread);
-                Reply::value(if report.held.is_empty() { 0 } else { 4 }, &report)
+                Reply::value(exit, &report)
             }
         }
     }
