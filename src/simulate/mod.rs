@@ -5,14 +5,25 @@
 //! what came of it is judged by the demo's checker, which shares no code with the gateway.
 
 pub mod boxed;
+pub mod campaign;
 pub mod carry;
+pub mod command;
 pub mod disk;
+pub mod driver;
+pub mod judge;
+mod log;
 pub mod machine;
 pub mod power;
+pub mod script;
+pub mod shrink;
+pub mod site;
+pub mod stage;
+pub mod step;
 pub mod world;
 
 pub use boxed::{Box, published};
 pub use disk::Disk;
 pub use machine::{Gateway, Start};
 pub use power::Power;
+pub use script::Script;
 pub use world::World;

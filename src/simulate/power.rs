@@ -66,6 +66,11 @@ impl Power {
         state.cut_at = Some((state.calls + nth.max(1), side));
     }
 
+    /// It does not go at a call any more.
+    pub fn never_mind(&self) {
+        self.state().cut_at = None;
+    }
+
     /// It comes back. What was to happen to it is forgotten.
     pub fn restore(&self) {
         let mut state = self.state();
