@@ -19,6 +19,7 @@
 //! | [`cli`] | one file a verb | all others |
 //! | `twin` | feature `demo`: both clouds in process; shares nothing with their clients, speaks HTTP | `clock` |
 //! | `demo` | feature `demo`: a site, its scripted day, and the checker of the promises | `clock`, `twin` |
+//! | `simulate` | feature `demo`: the whole gateway on virtual time, one seed a run | `clock`, `config`, `net`, `store`, `report`, `mqtt`, `gateway`, `twin`, `demo` |
 
 pub mod cli;
 pub mod clock;
@@ -32,6 +33,8 @@ pub mod mqtt;
 pub mod net;
 pub mod nexudus;
 pub mod report;
+#[cfg(feature = "demo")]
+pub mod simulate;
 pub mod store;
 #[cfg(feature = "demo")]
 pub mod twin;

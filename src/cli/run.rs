@@ -8,13 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{WELL, complain};
 use crate::clock::Clock;
-use crate::config::{self, Config, ProcessEnv};
+use crate::config::{Config, ProcessEnv};
 use crate::gateway::{self, Counter, Engine, Outside, Wiring};
 use crate::mqtt::broker::Broker;
-use crate::mqtt::commands::CommandName;
 use crate::mqtt::rumqtt::{self, RumqttBroker, TlsFiles};
 use crate::net::client;
-use crate::nexudus::schedule::Paces;
 use crate::report::desk::Desk;
 use crate::store::{Opened, Store};
 use crate::web::{Server, socket::Socket};
@@ -53,7 +51,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let loops = tokio::spawn(gateway::run(engine.clone(), wiring(&config, broker(&config, &clock)?), stop.clone()));
+    let wiring = Wiring::new(&config, broker(&config, &clock)?, fastrand::u64(..));
+    let loops = tokio::spawn(gateway::run(engine.clone(), wiring, stop.clone()));
     let watchdog = tokio::spawn(feed(desk, clock.clone(), stop.clone()));
     notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), site = config.site.id, "running");
@@ -126,29 +125,6 @@ pub fn broker(config: &Config, clock: &Clock) -> anyhow::Result<Arc<dyn Broker>>
         client: mqtt.client.clone().map(|client| (client.certificate, client.key)),
     };
     Ok(Arc::new(RumqttBroker::new(settings, clock.clone())?))
-}
-
-/// What the loops need of the configuration.
-pub fn wiring(config: &Config, broker: Arc<dyn Broker>) -> Wiring {
-    Wiring {
-        broker,
-        topic_prefix: config.mqtt.topic_prefix.clone(),
-        commands: config.mqtt.commands.iter().map(|command| command_name(*command)).collect(),
-        paces: Paces { changes: config.nexudus.changes, refresh: config.nexudus.refresh },
-        requests_per_hour: config.nexudus.requests_per_hour,
-        seed: fastrand::u64(..),
-    }
-}
-
-fn command_name(command: config::Command) -> CommandName {
-    match command {
-        config::Command::Sync => CommandName::Sync,
-        config::Command::Check => CommandName::Check,
-        config::Command::Unlock => CommandName::Unlock,
-        config::Command::Approve => CommandName::Approve,
-        config::Command::Pause => CommandName::Pause,
-        config::Command::Resume => CommandName::Resume,
-    }
 }
 
 /// Tells systemd that all loops go round. The clouds and the broker play no part: no restart brings those back.

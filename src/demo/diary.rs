@@ -8,6 +8,14 @@ use crate::twin::kisi::Decision;
 pub enum Trouble {
     /// Neither the gateway nor the readers reach the clouds.
     Internet,
+    /// Nexudus alone doesn't answer, or not as it should.
+    Nexudus,
+    /// Kisi alone doesn't answer, or not as it should.
+    Kisi,
+    /// A cloud refuses the gateway's user or key.
+    Refused,
+    /// The gateway was told to write nothing.
+    Paused,
     /// The broker takes nothing.
     Broker,
     /// The gateway has no power.
@@ -53,6 +61,27 @@ pub enum Hand {
         at: Moment,
         /// The row.
         row: u64,
+    },
+    /// Removed an assignment that another hand had made.
+    Dropped {
+        /// When.
+        at: Moment,
+        /// The row.
+        row: u64,
+    },
+    /// Suspended a user.
+    Suspended {
+        /// When.
+        at: Moment,
+        /// The user.
+        user: u64,
+    },
+    /// Restored a user.
+    Restored {
+        /// When.
+        at: Moment,
+        /// The user.
+        user: u64,
     },
 }
 

@@ -37,6 +37,8 @@ pub struct Link {
     pub alternate: Option<u64>,
     /// How long before a booking its window opens, in seconds, where it differs from the site's.
     pub before_s: Option<i64>,
+    /// How long after a booking its window closes, in seconds, where it differs from the site's.
+    pub after_s: Option<i64>,
     /// Whether the team's members hold the grant too.
     pub share_with_team: bool,
     /// Whether a pass with time slots is linked all the same.
@@ -46,7 +48,37 @@ pub struct Link {
 impl Link {
     /// A plain link.
     pub fn new(item: Item, group: u64) -> Link {
-        Link { item, group, alternate: None, before_s: None, share_with_team: false, ignore_slots: false }
+        Link {
+            item,
+            group,
+            alternate: None,
+            before_s: None,
+            after_s: None,
+            share_with_team: false,
+            ignore_slots: false,
+        }
+    }
+}
+
+/// `access.no_access`: what becomes of the account of somebody with no grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAccess {
+    /// It is suspended.
+    Suspend,
+    /// It is deleted.
+    Delete,
+    /// It stays as it is.
+    Keep,
+}
+
+impl NoAccess {
+    /// As the configuration has it.
+    pub fn named(self) -> &'static str {
+        match self {
+            NoAccess::Suspend => "suspend",
+            NoAccess::Delete => "delete",
+            NoAccess::Keep => "keep",
+        }
     }
 }
 
@@ -65,6 +97,10 @@ pub struct Settings {
     pub refresh_s: i64,
     /// `nexudus.horizon`.
     pub horizon_s: i64,
+    /// `kisi.events`.
+    pub events_s: i64,
+    /// `kisi.state`.
+    pub state_s: i64,
     /// `kisi.roster`.
     pub roster_s: i64,
     /// `kisi.requests_per_second`.
@@ -75,8 +111,12 @@ pub struct Settings {
     pub after_s: i64,
     /// `access.prestage`.
     pub prestage_s: i64,
-    /// `access.no_access_after`; `access.no_access` is `suspend`.
+    /// `access.no_access`.
+    pub no_access: NoAccess,
+    /// `access.no_access_after`.
     pub no_access_after_s: i64,
+    /// Whether `access.existing_users` is `manage` instead of `assign`.
+    pub manage_existing: bool,
     /// `access.never_touch`, as `*@domain` or whole addresses.
     pub never_touch: Vec<String>,
     /// `access.tentative`.

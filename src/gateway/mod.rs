@@ -41,6 +41,7 @@ pub use roster::read as read_roster;
 pub use sabotage::Sabotage;
 pub use start::{Outside, StartError, engine, people};
 
+use crate::config::{self, Config};
 use crate::mqtt::broker::Broker;
 use crate::mqtt::commands::CommandName;
 use crate::mqtt::link::{self, LinkState};
@@ -67,6 +68,31 @@ pub struct Wiring {
     pub requests_per_hour: u32,
     /// Seeds the pauses between tries.
     pub seed: u64,
+}
+
+impl Wiring {
+    /// What the configuration says of them.
+    pub fn new(config: &Config, broker: Arc<dyn Broker>, seed: u64) -> Wiring {
+        Wiring {
+            broker,
+            topic_prefix: config.mqtt.topic_prefix.clone(),
+            commands: config.mqtt.commands.iter().map(|command| command_name(*command)).collect(),
+            paces: Paces { changes: config.nexudus.changes, refresh: config.nexudus.refresh },
+            requests_per_hour: config.nexudus.requests_per_hour,
+            seed,
+        }
+    }
+}
+
+fn command_name(command: config::Command) -> CommandName {
+    match command {
+        config::Command::Sync => CommandName::Sync,
+        config::Command::Check => CommandName::Check,
+        config::Command::Unlock => CommandName::Unlock,
+        config::Command::Approve => CommandName::Approve,
+        config::Command::Pause => CommandName::Pause,
+        config::Command::Resume => CommandName::Resume,
+    }
 }
 
 /// Runs every loop until `stop`, then ends them in order: the broker is told last.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::record::Record;
 use super::twins::carry;
-use super::{Gateway, Start, World, conclude, load};
+use super::{World, conclude, load, sabotage};
 use crate::cli::args::DemoArgs;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -27,6 +27,7 @@ use crate::mqtt::rumqtt::{self, RumqttBroker};
 use crate::net::Http;
 use crate::net::client;
 use crate::report::desk::Desk;
+use crate::simulate::{Gateway, Start};
 use crate::store::Store;
 use crate::web::{Server, socket::Socket};
 
@@ -69,7 +70,8 @@ impl Box {
             broker: Arc::new(RumqttBroker::new(settings, clock.clone())?),
             store,
             opened,
-            sabotage: self.args_sabotage,
+            sabotage: self.args_sabotage.map(sabotage),
+            seed: 7,
         };
         let gateway = Gateway::start(&self.config, start)?;
         let desk: Arc<dyn Desk> = Arc::new(gateway.counter());
@@ -113,8 +115,8 @@ async fn day(args: &DemoArgs, record: &Record) -> anyhow::Result<u8> {
     let directory = tempfile::tempdir().context("a directory for the demo's files could not be made")?;
     let (bus, heard) = Bus::start(port(args.mqtt_port, 1883)?, clock.clone())?;
     let web = SocketAddr::from((Ipv4Addr::LOCALHOST, port(args.web_port, 8480)?));
-    let nexudus = carry(([127, 0, 0, 1], 0).into(), world.nexudus.clone(), &clock).await?;
-    let kisi = carry(([127, 0, 0, 1], 0).into(), world.kisi.clone(), &clock).await?;
+    let nexudus = carry(([127, 0, 0, 1], 0).into(), world.clouds.nexudus.clone(), &clock).await?;
+    let kisi = carry(([127, 0, 0, 1], 0).into(), world.clouds.kisi.clone(), &clock).await?;
     let addresses = Addresses {
         nexudus: nexudus.base_url(),
         kisi: kisi.base_url(),
@@ -143,12 +145,12 @@ async fn day(args: &DemoArgs, record: &Record) -> anyhow::Result<u8> {
     while clock.wall() < site::end() {
         while let Some(step) = agenda.due(clock.wall()) {
             lock(&feed).performed(&step);
-            let action = stage.perform(&step, &mut world.nexudus(), &mut world.kisi(), clock.wall())?;
+            let action = stage.perform(&step, &mut world.clouds.nexudus(), &mut world.clouds.kisi(), clock.wall())?;
             if let Some(action) = action {
                 gatehouse.obey(action).await?;
             }
         }
-        let shown = lock(&feed).frame(clock.wall(), &world.kisi());
+        let shown = lock(&feed).frame(clock.wall(), &world.clouds.kisi());
         if view.show(&shown).is_err() {
             break;
         }

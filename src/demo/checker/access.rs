@@ -63,7 +63,7 @@ pub(super) fn only_while_entitled(case: &Case<'_>) -> Findings {
         for at in moments(case, pair) {
             let open = rows.iter().any(|held| held.ours && held.opens_at(at));
             found.checked += u64::from(open);
-            let over = stretch.see(open && !case.knowledge.may(pair, at), at);
+            let over = stretch.see(open && !case.knowledge.may(pair, at) && !case.excuses.held(pair, at), at);
             over.into_iter().for_each(|seen| found.breach(tell(seen)));
         }
         stretch.end().into_iter().for_each(|seen| found.breach(tell(seen)));
@@ -77,7 +77,8 @@ pub(super) fn only_while_entitled(case: &Case<'_>) -> Findings {
         };
         if let Some(pair) = case.roster.pairs.iter().find_map(group) {
             let (email, lock, when) = (&tried.email, tried.lock, case.show(at));
-            found.expect(case.knowledge.may(&pair, at), || format!("door {lock} opened for {email} at {when}"));
+            let right = case.knowledge.may(&pair, at) || case.excuses.held(&pair, at);
+            found.expect(right, || format!("door {lock} opened for {email} at {when}"));
         }
     }
     found
@@ -91,7 +92,9 @@ pub(super) fn in_time(case: &Case<'_>, traffic: &Traffic) -> Findings {
         let usable = case.roster.usable(pair);
         let foreign = case.roster.foreign(pair);
         let excused = |at: Ms| {
-            foreign.contains(at) || removed.iter().any(|(of, from, until)| of == pair && *from <= at && at < *until)
+            foreign.contains(at)
+                || case.excuses.suspended(&pair.0, at)
+                || removed.iter().any(|(of, from, until)| of == pair && *from <= at && at < *until)
         };
         let tell = |(from, until): (Ms, Ms)| {
             let (email, group) = pair;
@@ -117,7 +120,7 @@ pub(super) fn in_time(case: &Case<'_>, traffic: &Traffic) -> Findings {
 fn removed_by_hand(case: &Case<'_>) -> Vec<(Pair, Ms, Ms)> {
     let removed = case.evidence.diary.hands.iter().filter_map(|hand| match hand {
         super::super::diary::Hand::Removed { at, row } => Some((super::ms(*at), *row)),
-        super::super::diary::Hand::Made { .. } => None,
+        _ => None,
     });
     let limit = seconds(case.evidence.settings.roster_s) + super::knowledge::CALLS;
     removed

@@ -42,7 +42,7 @@ pub(super) fn any_moment(case: &Case<'_>) -> Findings {
 /// The rows of one person in one group are those of the window that is open and, where there is a slot for it, the
 /// next one; none has been left behind.
 fn as_wanted(case: &Case<'_>, pair: &Pair, at: Ms, found: &mut Findings) {
-    if !case.roster.foreign(pair).is_empty() {
+    if !case.roster.foreign(pair).is_empty() || case.excuses.held(pair, at) {
         return;
     }
     let windows = case.knowledge.truth(pair, at);
@@ -94,6 +94,9 @@ fn accounts(case: &Case<'_>, at: Ms, found: &mut Findings) {
         let Some(user) = case.roster.user(email) else { continue };
         let windows = Windows::merged(windows);
         let enabled = case.roster.enabled(email, at);
+        if case.excuses.holds(email, at) || case.excuses.suspended(email, at) {
+            continue;
+        }
         if windows.contains(at) && windows.contains(at - CALLS) {
             found.expect(enabled, || format!("at {} user {user} ({email}) was suspended with a grant", case.show(at)));
         }

@@ -16,6 +16,8 @@ pub const REPLACED: Ms = seconds(3);
 pub struct Held {
     /// The row.
     pub row: u64,
+    /// Whose it is.
+    pub user: u64,
     /// The group it really is in: the pair's, or an alternate.
     pub group: u64,
     /// Whether the gateway's key made it.
@@ -57,6 +59,8 @@ pub struct Roster {
     enabled: BTreeMap<u64, Windows>,
     /// Users by e-mail in lower case.
     users: BTreeMap<String, u64>,
+    /// The e-mail of every user there ever was, in lower case.
+    pub emails: BTreeMap<u64, String>,
     /// Rows that the gateway's key made.
     pub ours: BTreeSet<u64>,
 }
@@ -66,12 +70,9 @@ impl Roster {
     pub fn gather(evidence: &Evidence<'_>) -> Roster {
         let kisi = evidence.kisi;
         let mut roster = Roster::default();
-        let mut emails = BTreeMap::new();
-        for user in kisi.users() {
-            let email = user.email.trim().to_lowercase();
-            roster.users.insert(email.clone(), user.id);
-            emails.insert(user.id, email);
-        }
+        let every = kisi.history().emails.iter();
+        roster.emails = every.map(|(id, email)| (*id, email.trim().to_lowercase())).collect();
+        roster.users = kisi.users().map(|user| (user.email.trim().to_lowercase(), user.id)).collect();
         for version in &kisi.history().assignments {
             let (Scope::Group(group), Assignee::User(user)) = (version.scope, version.assignee) else { continue };
             let ours = version.created_by == Creator::User(evidence.key_user);
@@ -82,9 +83,10 @@ impl Roster {
             if !ours && !evidence.settings.is_linked(group) {
                 continue;
             }
-            let email = emails.get(&user).cloned().unwrap_or_else(|| format!("kisi:{user}"));
+            let email = roster.emails.get(&user).cloned().unwrap_or_else(|| format!("kisi:{user}"));
             let held = Held {
                 row: version.id,
+                user,
                 group,
                 ours,
                 since: ms(version.since),
@@ -120,11 +122,14 @@ impl Roster {
     /// When the person could use the group, whoever made the row. The moments in which a row was being replaced are
     /// no gaps.
     pub fn usable(&self, pair: &Pair) -> Windows {
-        let open = Windows::joined(self.of(pair).iter().map(Held::open).collect(), REPLACED);
-        match self.user(&pair.0).and_then(|user| self.enabled.get(&user)) {
-            Some(enabled) => open.and(enabled),
-            None => Windows::default(),
-        }
+        let users: BTreeSet<u64> = self.of(pair).iter().map(|held| held.user).collect();
+        let usable = users.into_iter().flat_map(|user| {
+            let rows = self.of(pair).iter().filter(|held| held.user == user);
+            let open = Windows::joined(rows.map(Held::open).collect(), REPLACED);
+            let enabled = self.enabled.get(&user).map(|enabled| open.and(enabled)).unwrap_or_default();
+            enabled.iter().collect::<Vec<_>>()
+        });
+        Windows::merged(usable.collect())
     }
 
     /// When a row made by another hand took the pair's slot.

@@ -18,6 +18,11 @@ use super::time::{Calendar, EVER, Ms, NEVER, Wall, Windows, ms, seconds};
 pub const CALLS: Ms = seconds(20);
 /// How long after an outage it may take until the gateway notices, has signed in again and has caught up.
 pub const RECONNECT: Ms = seconds(120);
+/// How long after faults of a cloud it may take until what failed is tried again (pauses of up to a minute) and has
+/// caught up.
+const FAULTS: Ms = seconds(240);
+/// The same after a refusal: one read tries again at pauses of up to five minutes (rules 8).
+const REFUSED: Ms = seconds(480);
 /// How long a start may take besides the calls for what there is to be written.
 pub const START: Ms = seconds(90);
 /// How long Kisi's time may take to be believed again.
@@ -183,6 +188,10 @@ fn calendar(diary: &Diary, day: Span, settings: &Settings, start: Ms) -> Calenda
     let mut stretches = vec![(begin, begin + start)];
     for (trouble, after) in [
         (Trouble::Internet, RECONNECT),
+        (Trouble::Nexudus, FAULTS),
+        (Trouble::Kisi, FAULTS),
+        (Trouble::Refused, REFUSED),
+        (Trouble::Paused, CALLS),
         (Trouble::Gateway, START + RECONNECT),
         (Trouble::EmptyList, 2 * seconds(settings.refresh_s) + CALLS),
         (Trouble::ShrunkenList, 3 * seconds(settings.refresh_s) + CALLS),

@@ -14,7 +14,7 @@ pub(super) fn none_by_mistake(case: &Case<'_>) -> Findings {
     let mut found = Findings::default();
     let by_hand = |hand: &Hand| match hand {
         Hand::Removed { row, .. } => Some(*row),
-        Hand::Made { .. } => None,
+        _ => None,
     };
     let taken_by_hand: BTreeSet<u64> = case.evidence.diary.hands.iter().filter_map(by_hand).collect();
     let mut compared = 0_u64;

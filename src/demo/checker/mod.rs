@@ -7,6 +7,7 @@
 mod access;
 mod ending;
 mod events;
+mod excuse;
 mod held;
 mod knowledge;
 mod lockout;
@@ -30,6 +31,7 @@ use super::settings::Settings;
 use super::{Moment, Span};
 use crate::twin::kisi::{Creator, KisiTwin};
 use crate::twin::nexudus::history::History;
+use excuse::Excuses;
 use held::Roster;
 use knowledge::Knowledge;
 use time::{Ms, Wall, ms};
@@ -147,6 +149,9 @@ pub struct Promise {
     pub checked: u64,
     /// What was compared, or the first breaks: who, which group, when.
     pub detail: String,
+    /// Every break, in words.
+    #[serde(skip)]
+    pub breaks: Vec<String>,
 }
 
 /// All that the checker found.
@@ -207,7 +212,7 @@ impl Findings {
 
     fn promise(self, number: u8, name: &'static str) -> Promise {
         let more = self.breaks.len().saturating_sub(NAMED);
-        let mut lines: Vec<String> = self.breaks.into_iter().take(NAMED).collect();
+        let mut lines: Vec<String> = self.breaks.iter().take(NAMED).cloned().collect();
         if more > 0 {
             lines.push(format!("and {more} more"));
         }
@@ -217,7 +222,7 @@ impl Findings {
         }
         let kept = !found && self.checked > 0;
         lines.extend(self.notes);
-        Promise { number, name, kept, checked: self.checked, detail: lines.join("; ") }
+        Promise { number, name, kept, checked: self.checked, detail: lines.join("; "), breaks: self.breaks }
     }
 }
 
@@ -237,7 +242,8 @@ pub fn check(evidence: &Evidence<'_>) -> Result<Report, CheckError> {
         .collect();
     let knowledge = Knowledge::gather(evidence, &wall, &paces);
     let roster = Roster::gather(evidence);
-    let case = Case { evidence, wall: &wall, knowledge: &knowledge, roster: &roster };
+    let excuses = Excuses::gather(evidence, &roster);
+    let case = Case { evidence, wall: &wall, knowledge: &knowledge, roster: &roster, excuses: &excuses };
     let traffic = Traffic::count(evidence);
     let promises = vec![
         access::only_while_entitled(&case).promise(1, "Only while entitled"),
@@ -258,6 +264,7 @@ struct Case<'a> {
     wall: &'a Wall,
     knowledge: &'a Knowledge,
     roster: &'a Roster,
+    excuses: &'a Excuses,
 }
 
 impl Case<'_> {

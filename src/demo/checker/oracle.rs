@@ -17,13 +17,14 @@ use crate::twin::nexudus::history::History;
 pub type Pair = (String, u64);
 
 /// The kinds of record on which a grant can rest.
-pub const SOURCES: [Entity; 7] = [
+pub const SOURCES: [Entity; 8] = [
     Entity::Booking,
     Entity::Coworker,
     Entity::CoworkerTimePass,
     Entity::TimePass,
     Entity::TimePassTimeSlot,
     Entity::CoworkerContract,
+    Entity::ContractPausedPeriod,
     Entity::Team,
 ];
 
@@ -33,7 +34,11 @@ pub fn entitled(history: &History, at: Moment, settings: &Settings, wall: &Wall)
     let mut all: BTreeMap<Pair, Vec<(Ms, Ms)>> = BTreeMap::new();
     for link in &settings.links {
         let grants = match link.item {
-            Item::Resource(id) => state.bookings(id, link.before_s.unwrap_or(settings.before_s)),
+            Item::Resource(id) => {
+                let (before, after) =
+                    (link.before_s.unwrap_or(settings.before_s), link.after_s.unwrap_or(settings.after_s));
+                state.bookings(id, before, after)
+            }
             Item::Pass(id) => state.passes(id, link.ignore_slots, link.share_with_team),
             Item::Desk(id) => state.contracts(link.share_with_team, |row| desks(row).contains(&id)),
             Item::Plan(id) => state.contracts(link.share_with_team, |row| int(row, "TariffId") == Some(id)),
@@ -56,6 +61,8 @@ struct State<'a> {
     at: Moment,
     /// The e-mail of each customer who may have grants.
     emails: BTreeMap<i64, String>,
+    /// Customers who are not suspended and have no e-mail: they hold nothing and share all the same.
+    nameless: BTreeSet<i64>,
     /// Members, and whether passes are shared.
     teams: Vec<(BTreeSet<i64>, bool)>,
 }
@@ -75,11 +82,12 @@ fn desks(row: &Value) -> Vec<i64> {
 
 impl<'a> State<'a> {
     fn read(history: &'a History, at: Moment, settings: &'a Settings, wall: &'a Wall) -> State<'a> {
-        let emails = history.all_at(Entity::Coworker, at).filter_map(|(id, row)| {
-            let email = row["Email"].as_str().unwrap_or_default().trim().to_lowercase();
-            let may = row["Active"] == true && row["Archived"] != true && !email.is_empty();
-            (may && !never(settings, &email)).then_some((id, email))
-        });
+        let active = |row: &Value| row["Active"] == true && row["Archived"] != true;
+        let email = |row: &Value| row["Email"].as_str().unwrap_or_default().trim().to_lowercase();
+        let customers = || history.all_at(Entity::Coworker, at).filter(|(_, row)| active(row));
+        let emails = customers().map(|(id, row)| (id, email(row)));
+        let emails = emails.filter(|(_, email)| !email.is_empty() && !never(settings, email));
+        let nameless = customers().filter(|(_, row)| email(row).is_empty()).map(|(id, _)| id);
         let members =
             |row: &Value| row["TeamMembers"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
         let teams = history.all_at(Entity::Team, at);
@@ -89,18 +97,19 @@ impl<'a> State<'a> {
             history,
             at,
             emails: emails.collect(),
+            nameless: nameless.collect(),
             teams: teams.map(|(_, row)| (members(row), row["ShareTimePasses"] == true)).collect(),
         }
     }
 
-    fn bookings(&self, resource: i64, before_s: i64) -> Vec<(String, (Ms, Ms))> {
+    fn bookings(&self, resource: i64, before_s: i64, after_s: i64) -> Vec<(String, (Ms, Ms))> {
         let rows = self.history.all_at(Entity::Booking, self.at).map(|(_, row)| row);
         rows.filter(|row| int(row, "ResourceId") == Some(resource))
             .filter(|row| self.settings.tentative || row["Tentative"] != true)
             .filter_map(|row| {
                 let email = self.emails.get(&int(row, "CoworkerId")?)?;
                 let from = time(row, "FromTime")? - seconds(before_s);
-                let until = time(row, "ToTime")? + seconds(self.settings.after_s);
+                let until = time(row, "ToTime")? + seconds(after_s);
                 Some((email.clone(), (from, until)))
             })
             .collect()
@@ -143,11 +152,11 @@ impl<'a> State<'a> {
 
     fn contracts(&self, team: bool, linked: impl Fn(&Value) -> bool) -> Vec<(String, (Ms, Ms))> {
         let mut out = Vec::new();
-        for (_, row) in self.history.all_at(Entity::CoworkerContract, self.at) {
+        for (id, row) in self.history.all_at(Entity::CoworkerContract, self.at) {
             let Some(holder) = int(row, "CoworkerId").filter(|_| row["Active"] == true && linked(row)) else {
                 continue;
             };
-            let windows = self.contract(row);
+            let windows = self.contract(id, row);
             for email in self.holders(holder, team, false) {
                 out.extend(windows.iter().map(|window| (email.clone(), *window)));
             }
@@ -155,8 +164,8 @@ impl<'a> State<'a> {
         out
     }
 
-    /// A contract's days, less those of its pause.
-    fn contract(&self, row: &Value) -> Vec<(Ms, Ms)> {
+    /// A contract's days, less those of its pauses: its own, and those of the list of paused periods.
+    fn contract(&self, id: i64, row: &Value) -> Vec<(Ms, Ms)> {
         let local = |field: &str| row[field].as_str()?.get(..10)?.parse::<NaiveDate>().ok();
         let from = local("StartDateLocal").and_then(|day| self.wall.midnight(day)).unwrap_or(EVER);
         let last = local("CancellationDateLocal").and_then(|day| match self.settings.contract_ends_at_start {
@@ -164,20 +173,34 @@ impl<'a> State<'a> {
             false => self.wall.midnight(day.succ_opt()?),
         });
         let until = last.unwrap_or(NEVER);
-        let day_of = |field: &str| self.wall.midnight(self.wall.date(time(row, field)?)?);
-        match (day_of("InPausedPeriodFrom"), day_of("InPausedPeriodUntil")) {
-            (Some(pause), Some(goes_on)) => vec![(from, until.min(pause)), (from.max(goes_on), until)],
-            _ => vec![(from, until)],
+        let day_of = |row: &Value, field: &str| self.wall.midnight(self.wall.date(time(row, field)?)?);
+        let own = [(day_of(row, "InPausedPeriodFrom"), day_of(row, "InPausedPeriodUntil"))];
+        let listed = self.history.all_at(Entity::ContractPausedPeriod, self.at).map(|(_, pause)| pause);
+        let listed = listed.filter(|pause| int(pause, "CoworkerContractId") == Some(id));
+        let listed = listed.map(|pause| (day_of(pause, "PauseFrom"), day_of(pause, "PauseUntil")));
+        let pauses = own.into_iter().filter(|pause| *pause != (None, None)).chain(listed);
+        // A side that is missing is open.
+        let pauses = Windows::merged(pauses.map(|(from, on)| (from.unwrap_or(EVER), on.unwrap_or(NEVER))).collect());
+        let mut open = Vec::new();
+        let mut begins = from;
+        for (pause, goes_on) in pauses.iter() {
+            open.push((begins, until.min(pause)));
+            begins = begins.max(goes_on);
         }
+        open.push((begins, until));
+        open
     }
 
     /// The customer's e-mail, and those of the team's members where it is shared. Who is suspended shares nothing.
     fn holders(&self, customer: i64, team: bool, of_pass: bool) -> BTreeSet<String> {
-        let Some(own) = self.emails.get(&customer) else { return BTreeSet::new() };
+        let own = self.emails.get(&customer);
+        if own.is_none() && !self.nameless.contains(&customer) {
+            return BTreeSet::new();
+        }
         let teams =
             self.teams.iter().filter(|(members, shares)| team && members.contains(&customer) && (*shares || !of_pass));
         let others = teams.flat_map(|(members, _)| members).filter_map(|member| self.emails.get(member));
-        others.chain([own]).cloned().collect()
+        others.chain(own).cloned().collect()
     }
 }
 

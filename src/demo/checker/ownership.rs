@@ -56,12 +56,17 @@ pub(super) fn is_write(call: &RequestRecord) -> bool {
 /// Rows that the gateway's key didn't make: each stays as it was.
 fn rows(case: &Case<'_>, found: &mut Findings) {
     let mut linked = 0;
+    let dropped = |hand: &Hand| match hand {
+        Hand::Dropped { row, .. } => Some(*row),
+        _ => None,
+    };
+    let dropped: BTreeSet<u64> = case.evidence.diary.hands.iter().filter_map(dropped).collect();
     for version in &case.evidence.kisi.history().assignments {
         if case.evidence.made_by_key(version.created_by) {
             continue;
         }
         linked += u64::from(matches!(version.scope, Scope::Group(group) if case.evidence.settings.is_linked(group)));
-        found.expect(version.until.is_none(), || {
+        found.expect(version.until.is_none() || dropped.contains(&version.id), || {
             let when = version.until.map_or_else(String::new, |at| case.show(ms(at)));
             format!(
                 "row {} of {:?} in {:?}, made by another hand, ended at {when}",
@@ -84,12 +89,27 @@ fn drift(case: &Case<'_>, found: &mut Findings) {
         let (at, row, what) = match hand {
             Hand::Made { at, row } => (ms(*at), *row, "made"),
             Hand::Removed { at, row } => (ms(*at), *row, "removed"),
+            Hand::Dropped { .. } | Hand::Suspended { .. } | Hand::Restored { .. } => continue,
         };
         let by: Ms = case.knowledge.calendar.after(at, limit);
-        if linked(row) && by < case.ends() {
+        if linked(row) && still_matters(case, hand, row, by) && by < case.ends() && case.excuses.told(at, by) {
             found.expect(alerts.iter().any(|(from, until)| *from < by && at < *until), || {
                 format!("row {row}, {what} by hand at {}, was not reported as drift", case.show(at))
             });
         }
+    }
+}
+
+/// Whether what a hand did is to be told until `by`: a row that it made, while it is there; one of ours that it
+/// removed, where the grant stands.
+fn still_matters(case: &Case<'_>, hand: &Hand, row: u64, by: Ms) -> bool {
+    let of = |rows: &Vec<super::held::Held>| rows.iter().any(|held| held.row == row);
+    match hand {
+        Hand::Removed { at, .. } => case.roster.pairs.iter().filter(|(_, rows)| of(rows)).any(|(pair, rows)| {
+            let wanted = case.knowledge.surely(pair, ms(*at)).and(&case.knowledge.surely(pair, by));
+            let ahead = seconds(case.evidence.settings.prestage_s);
+            rows.iter().any(|held| held.row == row && wanted.meets(by, held.valid_until.min(by.saturating_add(ahead))))
+        }),
+        _ => case.roster.pairs.values().flatten().any(|held| held.row == row && held.until > by),
     }
 }

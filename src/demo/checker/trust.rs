@@ -52,6 +52,9 @@ pub(super) fn no_wrong_clock(case: &Case<'_>) -> Findings {
 /// `alert/clock` stood at some time while something was wrong with a clock.
 fn raised(case: &Case<'_>, found: &mut Findings, from: Ms, until: Ms, why: &str) {
     let alerts = case.evidence.alert("clock");
+    if !case.excuses.told(from, until) {
+        return;
+    }
     let by = until.min(case.knowledge.calendar.after(from, RAISED)).max(from + seconds(1));
     found.expect(alerts.iter().any(|(since, over)| *since < by && from < *over), || {
         format!("{why} from {}, and no alert/clock by {}", case.show(from), case.show(by))

@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 use super::super::settings::Settings;
 
 /// The Nexudus user.
-pub(super) const NEXUDUS_USER: &str = "gateway@harbour-house.example";
+pub const NEXUDUS_USER: &str = "gateway@harbour-house.example";
 /// Its password. It must be found nowhere but in its file and in requests to Nexudus.
-pub(super) const NEXUDUS_PASSWORD: &str = "canary-nexudus-5f1c9e";
+pub const NEXUDUS_PASSWORD: &str = "canary-nexudus-5f1c9e";
 /// The Kisi key; likewise.
-pub(super) const KISI_KEY: &str = "canary-kisi-key-8d20b7";
+pub const KISI_KEY: &str = "canary-kisi-key-8d20b7";
 /// The broker's password; likewise.
 const BROKER_PASSWORD: &str = "canary-broker-31aa60";
 /// The PIN of every customer.
-pub(super) const PIN: &str = "canary-pin-470913";
+pub const PIN: &str = "canary-pin-470913";
 /// The card number of every customer.
-pub(super) const CARD: &str = "canary-card-0042815";
+pub const CARD: &str = "canary-card-0042815";
 
 /// Where the demo's gateway finds what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,8 +82,8 @@ horizon = "{}s"
 [kisi]
 url = "{}"
 api_key = {{ file = "kisi-api-key" }}
-events = "10s"
-state = "60s"
+events = "{}s"
+state = "{}s"
 roster = "{}s"
 requests_per_second = {}
 
@@ -91,8 +91,9 @@ requests_per_second = {}
 before = "{}s"
 after = "{}s"
 prestage = "{}s"
-no_access = "suspend"
+no_access = "{}"
 no_access_after = "{}s"
+existing_users = "{}"
 never_touch = [{never}]
 tentative = {}
 contract_end = "{}"
@@ -116,12 +117,16 @@ directory = {store:?}
         settings.refresh_s,
         settings.horizon_s,
         addresses.kisi,
+        settings.events_s,
+        settings.state_s,
         settings.roster_s,
         settings.requests_per_second,
         settings.before_s,
         settings.after_s,
         settings.prestage_s,
+        settings.no_access.named(),
         settings.no_access_after_s,
+        if settings.manage_existing { "manage" } else { "assign" },
         settings.tentative,
         if settings.contract_ends_at_start { "start" } else { "end" },
         addresses.broker,
@@ -133,6 +138,9 @@ directory = {store:?}
         let _written = write!(text, "\n[[link]]\n{key} = {id}\ngroup = {}\n", link.group);
         if let Some(before) = link.before_s {
             let _written = writeln!(text, "before = \"{before}s\"");
+        }
+        if let Some(after) = link.after_s {
+            let _written = writeln!(text, "after = \"{after}s\"");
         }
         if let Some(group) = link.alternate {
             let _written = writeln!(text, "alternate = {group}");

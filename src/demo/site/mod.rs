@@ -12,13 +12,13 @@ mod rooms;
 
 use chrono::{DateTime, NaiveDate, TimeDelta};
 
-pub use config::{Addresses, canaries, config_toml, write_config};
+pub use config::{Addresses, CARD, KISI_KEY, NEXUDUS_PASSWORD, NEXUDUS_USER, PIN, canaries, config_toml, write_config};
 pub use people::Person;
 pub(in crate::demo) use rooms::cast;
 pub use rooms::{Actors, Booked};
 
 use super::Moment;
-use super::settings::{Item, Link, Settings};
+use super::settings::{Item, Link, NoAccess, Settings};
 use crate::twin::kisi::KisiTwin;
 use crate::twin::nexudus::{NexudusTwin, SetupError};
 
@@ -203,12 +203,16 @@ pub fn settings() -> Settings {
         changes_s: 10,
         refresh_s: 120,
         horizon_s: 14 * 86_400,
+        events_s: 10,
+        state_s: 60,
         roster_s: 600,
         requests_per_second: 4,
         before_s: 900,
         after_s: 900,
         prestage_s: 86_400,
+        no_access: NoAccess::Suspend,
         no_access_after_s: 7_200,
+        manage_existing: false,
         never_touch: vec!["*@staff.example".to_owned()],
         tentative: false,
         contract_ends_at_start: false,

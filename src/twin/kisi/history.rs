@@ -145,6 +145,8 @@ pub struct History {
     pub assignments: VecDeque<AssignmentVersion>,
     /// Every user's suspensions.
     pub access: VecDeque<AccessSpan>,
+    /// The e-mail that every user there ever was had last.
+    pub emails: BTreeMap<Id, String>,
     /// Every `notify` that came.
     pub notices: VecDeque<Notice>,
     /// Every request that arrived, but for those of `/_twin/`.

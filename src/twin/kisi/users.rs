@@ -232,6 +232,7 @@ impl KisiTwin {
         let kind = if self.users.get(id).is_some() { "user.update" } else { "user.create" };
         self.history.access(id, user.access_enabled && user.scim_access_enabled, now);
         let name = user.name.clone().unwrap_or_else(|| user.email.clone());
+        self.history.emails.insert(id, user.email.clone());
         self.users.insert(user);
         self.assignments.forget_written_of(Assignee::User(id));
         self.emit(Happening::of(kind, actor, ("User", id, &name)), now);

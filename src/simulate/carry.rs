@@ -1,10 +1,11 @@
-//! Carries a twin's core within the process: the demo's day on virtual time has no sockets.
+//! Carries a twin's core within the process: virtual time has no sockets.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::power::{Power, Side};
 use crate::clock::Clock;
 use crate::net::{Boxed, Http, HttpError, Method, Request, Response};
 use crate::twin::faults::imf_fixdate;
@@ -14,16 +15,27 @@ use crate::twin::http::{self as twin, Cloud, Fate};
 pub struct Carried<C> {
     core: Arc<Mutex<C>>,
     clock: Clock,
+    power: Power,
 }
 
 impl<C: Cloud> Carried<C> {
-    /// Carries that core. The clock is the twins own, which the gateway never sees but in answers.
-    pub fn new(core: Arc<Mutex<C>>, clock: Clock) -> Carried<C> {
-        Carried { core, clock }
+    /// Carries that core to a box of that power. The clock is the twins' own, which the gateway never sees but in
+    /// answers.
+    pub fn new(core: Arc<Mutex<C>>, clock: Clock, power: Power) -> Carried<C> {
+        Carried { core, clock, power }
+    }
+
+    /// Goes on while there is power: where it is gone, nothing ever comes back.
+    async fn powered(&self) {
+        if self.power.is_gone() {
+            std::future::pending().await
+        }
     }
 
     async fn carry(&self, request: Request) -> Result<Response, HttpError> {
         let asked = as_twin(&request);
+        let call = self.power.call();
+        self.powered().await;
         let (answer, down) = {
             let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
             match core.down() {
@@ -34,6 +46,8 @@ impl<C: Cloud> Carried<C> {
         let Some(answer) = answer.filter(|answer| answer.fate != Fate::Refuse && !down) else {
             return Err(HttpError::Connect("refused".to_owned()));
         };
+        self.power.reach(call, Side::After);
+        self.powered().await;
         self.clock.sleep(answer.delay).await;
         // The internet may have gone while the answer was on its way.
         if self.core.lock().unwrap_or_else(PoisonError::into_inner).down() {

@@ -1,0 +1,52 @@
+//! What the gateway of a run logs: kept in memory for its thread alone, since its judge looks for secrets in it.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How much is kept; what comes after is not.
+const BYTES_MAX: usize = 32 << 20;
+
+/// The log of one run.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Begins to keep what this thread logs, until the guard goes. `RUST_LOG` says how much, as usual.
+    pub fn record(&self) -> DefaultGuard {
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let log =
+            tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).without_time().with_writer(self.clone());
+        tracing::subscriber::set_default(log.finish())
+    }
+
+    /// All that was logged.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < BYTES_MAX {
+            kept.extend_from_slice(text);
+        }
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Log;
+
+    fn make_writer(&'a self) -> Log {
+        self.clone()
+    }
+}
