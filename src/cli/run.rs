@@ -17,7 +17,7 @@ use crate::net::client;
 use crate::nexudus::schedule::Paces;
 use crate::report::desk::Desk;
 use crate::store::{Opened, Store};
-use crate::web::{Server, socket::Socket};
+use crate::web::{Secrets, Server, socket::Socket};
 
 /// How often systemd is told that all loops go round.
 const WATCHDOG: Duration = Duration::from_secs(10);
@@ -48,7 +48,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let answering = tokio::spawn(socket.serve(desk.clone(), clock.clone(), stop.clone()));
     let page = match config.web.listen {
         Some(address) => {
-            let server = Server::bind(address).await?;
+            let secrets = config.hooks.clone();
+            let secrets = Secrets { nexudus: secrets.nexudus_secret, kisi: secrets.kisi_secret };
+            let server = Server::bind(address).await?.with_hooks(secrets);
             Some(tokio::spawn(server.serve(desk.clone(), clock.clone(), stop.clone())))
         }
         None => None,

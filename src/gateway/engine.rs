@@ -86,6 +86,10 @@ pub struct Engine {
     pub read_nexudus: Notify,
     /// The same, with what failed or was refused forgotten.
     pub retry_nexudus: Notify,
+    /// Nexudus said by a webhook that something changed.
+    pub hint_nexudus: Notify,
+    /// Kisi said by a webhook that something happened.
+    pub hint_kisi: Notify,
     /// Reads the roster at once.
     pub read_roster: Notify,
     /// Rows were added to the outbox.
@@ -133,6 +137,8 @@ impl Engine {
             sync: Notify::new(),
             read_nexudus: Notify::new(),
             retry_nexudus: Notify::new(),
+            hint_nexudus: Notify::new(),
+            hint_kisi: Notify::new(),
             read_roster: Notify::new(),
             outbox: Notify::new(),
             told: Notify::new(),
