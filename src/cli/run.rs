@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{WELL, complain};
 use crate::clock::Clock;
 use crate::config::{self, Config, ProcessEnv};
-use crate::gateway::{self, Counter, Engine, Outside, Wiring};
+use crate::gateway::{self, Counter, Engine, Outside, Receiver, Wiring};
 use crate::mqtt::broker::Broker;
 use crate::mqtt::commands::CommandName;
 use crate::mqtt::rumqtt::{self, RumqttBroker, TlsFiles};
@@ -41,7 +41,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     let (store, opened) = Store::open(&config.store.directory)?;
-    let engine = gateway::engine(&config, outside(&clock, store, opened)?)?;
+    let outside = outside(&clock, store, opened)?;
+    let http = outside.kisi.clone();
+    let engine = gateway::engine(&config, outside)?;
     let desk: Arc<dyn Desk> = Arc::new(Counter(engine.clone()));
     let stop = CancellationToken::new();
     let socket = Socket::bind(&config.store.directory)?;
@@ -55,7 +57,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let loops = tokio::spawn(gateway::run(engine.clone(), wiring(&config, broker(&config, &clock)?), stop.clone()));
+    let receiver = config.alert.url.clone().map(|url| Receiver { url, http });
+    let wiring = Wiring { receiver, ..wiring(&config, broker(&config, &clock)?) };
+    let loops = tokio::spawn(gateway::run(engine.clone(), wiring, stop.clone()));
     let watchdog = tokio::spawn(feed(desk, clock.clone(), stop.clone()));
     notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), site = config.site.id, "running");
@@ -130,7 +134,7 @@ pub fn broker(config: &Config, clock: &Clock) -> anyhow::Result<Arc<dyn Broker>>
     Ok(Arc::new(RumqttBroker::new(settings, clock.clone())?))
 }
 
-/// What the loops need of the configuration.
+/// What the loops need of the configuration; nothing is posted yet.
 pub fn wiring(config: &Config, broker: Arc<dyn Broker>) -> Wiring {
     Wiring {
         broker,
@@ -138,6 +142,7 @@ pub fn wiring(config: &Config, broker: Arc<dyn Broker>) -> Wiring {
         commands: config.mqtt.commands.iter().map(|command| command_name(*command)).collect(),
         paces: Paces { changes: config.nexudus.changes, refresh: config.nexudus.refresh },
         requests_per_hour: config.nexudus.requests_per_hour,
+        receiver: None,
         seed: fastrand::u64(..),
     }
 }

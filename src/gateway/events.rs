@@ -38,6 +38,10 @@ const HINTED_APART: Duration = Duration::from_secs(2);
 /// What a webhook tells of may reach the record after it: the record is looked at once more then.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
 
+/// While Kisi's time is not known, nothing is asked and it is looked again after this: at the very first start the
+/// record begins as soon as that is known, however slow the pace.
+const TIME_AWAITED: Duration = Duration::from_secs(1);
+
 /// What is kept of how the record was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Rereads {
@@ -72,7 +76,11 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
             Ok(true) => Duration::ZERO,
             Ok(false) => {
                 failures = 0;
-                if hinted { engine.settings.events.min(SECOND_LOOK) } else { engine.settings.events }
+                match (engine.trusted_now(), hinted) {
+                    (None, _) => engine.settings.events.min(TIME_AWAITED),
+                    (Some(_), true) => engine.settings.events.min(SECOND_LOOK),
+                    (Some(_), false) => engine.settings.events,
+                }
             }
             Err(error) => {
                 tracing::debug!(error, "the record could not be read");

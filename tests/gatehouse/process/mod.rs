@@ -14,6 +14,7 @@ mod foreign;
 mod gate;
 mod gateway;
 mod guard;
+mod hooks;
 mod invariants;
 mod life;
 mod rig;
