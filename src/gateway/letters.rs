@@ -56,10 +56,11 @@ pub struct Letters {
 }
 
 impl Letters {
-    /// None waits; the receiver was told that.
-    pub fn new(told: AllTold) -> Letters {
-        let inherited = told.iter().filter(|(_, told)| told.active).map(|(kind, _)| *kind).collect();
-        Letters { told, inherited, ..Letters::default() }
+    /// None waits; the receiver was told that, by this run or the last.
+    pub fn new(told: AllTold, now: Mono) -> Letters {
+        let inherited: Vec<AlertKind> = told.iter().filter(|(_, told)| told.active).map(|(kind, _)| *kind).collect();
+        let posted = inherited.iter().map(|kind| (*kind, now)).collect();
+        Letters { told, inherited, posted, ..Letters::default() }
     }
 
     /// An alert changed.
@@ -228,7 +229,7 @@ mod tests {
         let letter = letters.next(at(0)).map(|(_, letter)| letter.clone()).expect("a letter");
         let told = letters.posted(&letter, at(0));
 
-        let mut letters = Letters::new(told);
+        let mut letters = Letters::new(told, at(0));
         letters.note(AlertKind::Links, &alert(true, "no e-mail"), at(1));
         let well = BTreeMap::from([(KISI, alert(false, ""))]);
         letters.settle(Duration::from_secs(100), Duration::from_secs(60), at(100), &well);

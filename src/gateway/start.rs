@@ -151,7 +151,7 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         own_user: None,
         paused: store.value(Key::Paused)?.unwrap_or(false),
         alerts: Alerts::new(now),
-        letters: Letters::new(store.value::<AllTold>(Key::Alerts)?.unwrap_or_default()),
+        letters: Letters::new(store.value::<AllTold>(Key::Alerts)?.unwrap_or_default(), clock.mono()),
         nexudus: Link::new(now),
         kisi: Link::new(now),
         broker: Link::new(now).report(),
