@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 use super::{WELL, complain};
 use crate::clock::Clock;
 use crate::config::{Config, ProcessEnv};
-use crate::gateway::{self, Counter, Engine, Outside, Wiring};
+use crate::gateway::{self, Counter, Engine, Outside, Receiver, Wiring};
 use crate::mqtt::broker::Broker;
 use crate::mqtt::rumqtt::{self, RumqttBroker, TlsFiles};
 use crate::net::client;
 use crate::report::desk::Desk;
 use crate::store::{Opened, Store};
-use crate::web::{Server, socket::Socket};
+use crate::web::{Secrets, Server, socket::Socket};
 
 /// How often systemd is told that all loops go round.
 const WATCHDOG: Duration = Duration::from_secs(10);
@@ -39,19 +39,24 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     let (store, opened) = Store::open(&config.store.directory)?;
-    let engine = gateway::engine(&config, outside(&clock, store, opened)?)?;
+    let outside = outside(&clock, store, opened)?;
+    let http = outside.kisi.clone();
+    let engine = gateway::engine(&config, outside)?;
     let desk: Arc<dyn Desk> = Arc::new(Counter(engine.clone()));
     let stop = CancellationToken::new();
     let socket = Socket::bind(&config.store.directory)?;
     let answering = tokio::spawn(socket.serve(desk.clone(), clock.clone(), stop.clone()));
     let page = match config.web.listen {
         Some(address) => {
-            let server = Server::bind(address).await?;
+            let secrets = config.hooks.clone();
+            let secrets = Secrets { nexudus: secrets.nexudus_secret, kisi: secrets.kisi_secret };
+            let server = Server::bind(address).await?.with_hooks(secrets);
             Some(tokio::spawn(server.serve(desk.clone(), clock.clone(), stop.clone())))
         }
         None => None,
     };
-    let wiring = Wiring::new(&config, broker(&config, &clock)?, fastrand::u64(..));
+    let receiver = config.alert.url.clone().map(|url| Receiver { url, http });
+    let wiring = Wiring { receiver, ..Wiring::new(&config, broker(&config, &clock)?, fastrand::u64(..)) };
     let loops = tokio::spawn(gateway::run(engine.clone(), wiring, stop.clone()));
     let watchdog = tokio::spawn(feed(desk, clock.clone(), stop.clone()));
     notify(&[sd_notify::NotifyState::Ready]);

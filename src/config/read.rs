@@ -40,7 +40,7 @@ pub(super) fn config(root: &Section<'_>, file: &Path, vault: &Vault<'_>) -> Opti
     let web = web(&root.section("web"));
     let store = store(&root.section("store"), vault.base);
     let (site, nexudus, kisi) = (site?, nexudus?, kisi?);
-    warn(root, &nexudus, &access, &links, &mqtt);
+    warn(root, &nexudus, &access, &links, &mqtt, (&hooks, &web));
     let file = file.to_owned();
     Some(Config { file, site, nexudus, kisi, access, links, mqtt, alert, hooks, web, store, warnings: Vec::new() })
 }
@@ -158,15 +158,20 @@ fn store(section: &Section<'_>, base: &Path) -> Store {
 }
 
 /// What is allowed but hardly meant.
-fn warn(root: &Section<'_>, nexudus: &Nexudus, access: &Access, links: &[Link], mqtt: &Mqtt) {
+fn warn(
+    root: &Section<'_>,
+    nexudus: &Nexudus,
+    access: &Access,
+    links: &[Link],
+    mqtt: &Mqtt,
+    (hooks, web): (&Hooks, &Web),
+) {
     let at = |section: &str, key: &str| {
         root.get(section).and_then(|section| section.inner(key)).map_or(0..0, |entry| entry.key)
     };
     let report = root.report;
-    for (section, key) in [("alert", "url"), ("hooks", "nexudus_secret"), ("hooks", "kisi_secret")] {
-        if root.get(section).and_then(|section| section.inner(key)).is_some() {
-            report.warn(&at(section, key), &format!("{section}.{key} has no effect yet in this version"));
-        }
+    if web.listen.is_none() && (hooks.nexudus_secret.is_some() || hooks.kisi_secret.is_some()) {
+        report.warn(&at("web", "listen"), "web.listen is \"off\", so no webhook comes in: [hooks] has no effect");
     }
     if links.is_empty() {
         report.warn(&(0..0), "no [[link]]: nobody is given access to anything");

@@ -12,7 +12,9 @@ use crate::domain::entitle::entitle;
 use crate::domain::person::{Merged, Person, people};
 use crate::domain::plan::PersonRef;
 use crate::domain::{GroupId, Timestamp, UserId};
-use crate::report::desk::{Access, Answer, Beat, Desk, EventPage, Health, HeldPlan, Reply, Request, View};
+use crate::report::desk::{
+    Access, Answer, Beat, Desk, EventPage, Health, HeldPlan, Hook, Hooked, Reply, Request, View,
+};
 use crate::report::{EventReport, Member, MemberPerson};
 use crate::store::EventQuery;
 
@@ -95,6 +97,14 @@ impl Desk for Counter {
             None
         };
         Health { loops, store_error: state.write_failed.clone(), waiting_for }
+    }
+
+    fn hook(&self, hook: Hook, hooked: Hooked) {
+        match (hook, hooked) {
+            (_, Hooked::Refused) => {}
+            (Hook::Nexudus, Hooked::Taken) => self.0.hint_nexudus.notify_one(),
+            (Hook::Kisi, Hooked::Taken) => self.0.hint_kisi.notify_one(),
+        }
     }
 
     fn ask(&self, request: Request) -> Answer<'_> {

@@ -70,6 +70,8 @@ pub struct Engine {
     pub settings: Settings,
     /// When this run began.
     pub started_at: Timestamp,
+    /// The same, by the monotonic clock.
+    pub began: Mono,
     /// The clock.
     pub clock: Clock,
     /// The disk.
@@ -86,12 +88,18 @@ pub struct Engine {
     pub read_nexudus: Notify,
     /// The same, with what failed or was refused forgotten.
     pub retry_nexudus: Notify,
+    /// Nexudus said by a webhook that something changed.
+    pub hint_nexudus: Notify,
+    /// Kisi said by a webhook that something happened.
+    pub hint_kisi: Notify,
     /// Reads the roster at once.
     pub read_roster: Notify,
     /// Rows were added to the outbox.
     pub outbox: Notify,
     /// Something of the status or an alert may have changed.
     pub told: Notify,
+    /// An alert changed.
+    pub post: Notify,
     /// Held through a pass.
     pub passing: tokio::sync::Mutex<()>,
     retained: watch::Sender<Retained>,
@@ -125,6 +133,7 @@ impl Engine {
             rules: Mutex::new(Arc::new(parts.rules)),
             settings: parts.settings,
             started_at,
+            began: parts.clock.mono(),
             clock: parts.clock,
             store: parts.store,
             nexudus: parts.nexudus,
@@ -133,9 +142,12 @@ impl Engine {
             sync: Notify::new(),
             read_nexudus: Notify::new(),
             retry_nexudus: Notify::new(),
+            hint_nexudus: Notify::new(),
+            hint_kisi: Notify::new(),
             read_roster: Notify::new(),
             outbox: Notify::new(),
             told: Notify::new(),
+            post: Notify::new(),
             passing: tokio::sync::Mutex::new(()),
             retained: watch::Sender::new(Retained::default()),
             beats: Mutex::new(BTreeMap::new()),
@@ -404,6 +416,9 @@ impl Engine {
                 && let Some(alert) = state.alerts.all().get(&kind)
             {
                 tracing::warn!(alert = kind.name(), active = alert.active, message = alert.message, "alert");
+                let alert = alert.clone();
+                state.letters.note(kind, &alert, asked.mono);
+                self.post.notify_one();
             }
         }
         let before = self.retained.borrow().status.clone();

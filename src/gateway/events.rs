@@ -33,6 +33,15 @@ const REREAD_AFTER: TimeDelta = TimeDelta::seconds(60);
 /// and once too often is better than not at all.
 const LOST_LEDGER: TimeDelta = TimeDelta::hours(48);
 
+/// A webhook does not bring about a reading sooner than this after the last one began.
+const HINTED_APART: Duration = Duration::from_secs(2);
+/// What a webhook tells of may reach the record after it: the record is looked at once more then.
+const SECOND_LOOK: Duration = Duration::from_secs(5);
+
+/// While Kisi's time is not known, nothing is asked and it is looked again after this: at the very first start the
+/// record begins as soon as that is known, however slow the pace.
+const TIME_AWAITED: Duration = Duration::from_secs(1);
+
 /// What is kept of how the record was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Rereads {
@@ -56,17 +65,22 @@ pub fn fault_of(error: &KisiError) -> Fault {
     }
 }
 
-/// Reads the record until `stop`.
+/// Reads the record until `stop`: at its pace, and when a webhook says that something happened.
 pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
-    let mut failures = 0;
+    let (mut failures, mut hinted) = (0, false);
     loop {
         engine.beat("events");
+        let began = engine.clock.mono();
         let Some(done) = stop.run_until_cancelled(poll(&engine, failures > 0)).await else { return };
         let wait = match done {
             Ok(true) => Duration::ZERO,
             Ok(false) => {
                 failures = 0;
-                engine.settings.events
+                match (engine.trusted_now(), hinted) {
+                    (None, _) => engine.settings.events.min(TIME_AWAITED),
+                    (Some(_), true) => engine.settings.events.min(SECOND_LOOK),
+                    (Some(_), false) => engine.settings.events,
+                }
             }
             Err(error) => {
                 tracing::debug!(error, "the record could not be read");
@@ -74,10 +88,16 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
                 doubled(PAUSE, PAUSE_MAX, failures).max(engine.settings.events)
             }
         };
-        tokio::select! {
+        let hint = async {
+            engine.hint_kisi.notified().await;
+            engine.clock.sleep_until(began.plus(HINTED_APART)).await;
+        };
+        hinted = tokio::select! {
             () = stop.cancelled() => return,
-            () = engine.rest("events", wait) => {}
-        }
+            () = engine.rest("events", wait) => false,
+            // A pause is not cut short by a hint: what is wrong is on Kisi's side.
+            () = hint, if failures == 0 => true,
+        };
     }
 }
 

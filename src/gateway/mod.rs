@@ -2,7 +2,7 @@
 //!
 //! Every input says only 'look again': it wakes a loop, which works in batches at its own pace. [`reading`] brings what
 //! Nexudus says, [`roster`] what Kisi holds; [`sync`] decides over the whole and carries out; [`events`] and
-//! [`hardware`] bring what happens at the doors; [`keeper`] tells how things are. What decides is in `domain`.
+//! [`hardware`] bring what happens at the doors; [`keeper`] tells how things are, [`post`] posts alerts. What decides is in `domain`.
 
 pub mod alarm;
 pub mod alerts;
@@ -15,6 +15,8 @@ mod examine;
 mod hardware;
 mod intents;
 mod keeper;
+pub mod letters;
+mod post;
 mod reading;
 mod roster;
 #[cfg(feature = "demo")]
@@ -35,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 pub use desk::Counter;
 pub use engine::Engine;
 pub use examine::{Found, examine};
+pub use post::Receiver;
 pub use reading::read_all as read_nexudus;
 pub use roster::read as read_roster;
 #[cfg(feature = "demo")]
@@ -66,12 +69,14 @@ pub struct Wiring {
     pub paces: Paces,
     /// `nexudus.requests_per_hour`.
     pub requests_per_hour: u32,
+    /// `alert.url`, where there is one.
+    pub receiver: Option<Receiver>,
     /// Seeds the pauses between tries.
     pub seed: u64,
 }
 
 impl Wiring {
-    /// What the configuration says of them.
+    /// What the configuration says of them; nothing is posted yet.
     pub fn new(config: &Config, broker: Arc<dyn Broker>, seed: u64) -> Wiring {
         Wiring {
             broker,
@@ -79,6 +84,7 @@ impl Wiring {
             commands: config.mqtt.commands.iter().map(|command| command_name(*command)).collect(),
             paces: Paces { changes: config.nexudus.changes, refresh: config.nexudus.refresh },
             requests_per_hour: config.nexudus.requests_per_hour,
+            receiver: None,
             seed,
         }
     }
@@ -128,6 +134,9 @@ pub async fn run(engine: Arc<Engine>, wiring: Wiring, stop: CancellationToken) {
     loops.spawn(events::run(engine.clone(), stop.clone()));
     loops.spawn(hardware::run(engine.clone(), stop.clone()));
     loops.spawn(keeper::run(engine.clone(), link_seen, stop.clone()));
+    if let Some(receiver) = wiring.receiver {
+        loops.spawn(post::run(engine.clone(), receiver, stop.clone()));
+    }
     let goodbye = CancellationToken::new();
     let mut broker = JoinSet::new();
     broker.spawn(link::run(link, link_state, goodbye.clone()));

@@ -1,6 +1,7 @@
 //! Reads Nexudus at its paces and takes in what comes: the first half of the way of the data.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -67,6 +68,9 @@ async fn reader(
 ) {
     loop {
         engine.beat("nexudus");
+        // Listening begins before the look, so that no change falls between the two.
+        let mut changed = pin!(desk.changed.notified());
+        changed.as_mut().enable();
         let now = engine.clock.mono();
         let job = {
             let mut schedule = desk.schedule();
@@ -84,7 +88,7 @@ async fn reader(
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = engine.clock.sleep(due.since(now).min(LONGEST_WAIT)) => {}
-                    () = desk.changed.notified() => {}
+                    () = changed => {}
                 }
                 continue;
             }
@@ -104,7 +108,7 @@ async fn reader(
     }
 }
 
-/// Reads everything at once when somebody asks for it.
+/// Reads everything at once when somebody asks for it, and what a hint may mean when one comes.
 async fn wakes(engine: &Engine, desk: &Desk, stop: &CancellationToken) {
     let mut needs = engine.nexudus.needs();
     note(engine, desk);
@@ -113,6 +117,11 @@ async fn wakes(engine: &Engine, desk: &Desk, stop: &CancellationToken) {
             () = stop.cancelled() => return,
             () = engine.read_nexudus.notified() => false,
             () = engine.retry_nexudus.notified() => true,
+            () = engine.hint_nexudus.notified() => {
+                desk.schedule().hint(engine.clock.mono());
+                desk.changed.notify_waiters();
+                continue;
+            }
         };
         let now = engine.clock.mono();
         let mut schedule = desk.schedule();

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use super::alerts::Alerts;
 use super::connection::Link;
 use super::engine::{Cloud, Engine, Parts, Settings};
+use super::letters::{AllTold, Letters};
 use super::state::{Decision, State};
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -150,6 +151,7 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         own_user: None,
         paused: store.value(Key::Paused)?.unwrap_or(false),
         alerts: Alerts::new(now),
+        letters: Letters::new(store.value::<AllTold>(Key::Alerts)?.unwrap_or_default(), clock.mono()),
         nexudus: Link::new(now),
         kisi: Link::new(now),
         broker: Link::new(now).report(),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::alerts::Alerts;
 use super::connection::Link;
 use super::engine::Cloud;
+use super::letters::Letters;
 use crate::clock::Mono;
 use crate::domain::event::Door;
 use crate::domain::explain::Undone;
@@ -79,6 +80,8 @@ pub struct State {
     pub paused: bool,
     /// The alerts that stand.
     pub alerts: Alerts,
+    /// Changes of them that are still to be posted.
+    pub letters: Letters,
     /// Nexudus.
     pub nexudus: Link,
     /// Kisi.

@@ -23,8 +23,39 @@ pub trait Desk: Send + Sync + 'static {
     /// Whether the gateway lives and is ready.
     fn health(&self) -> Health;
 
+    /// A webhook came, and this is what was made of it: a right one wakes a reading, and never waits for it.
+    fn hook(&self, hook: Hook, hooked: Hooked);
+
     /// Does what a verb asks (contract 1). Whoever asks may stop waiting: what was begun goes on.
     fn ask(&self, request: Request) -> Answer<'_>;
+}
+
+/// Whose webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hook {
+    /// Nexudus'.
+    Nexudus,
+    /// Kisi's.
+    Kisi,
+}
+
+impl Hook {
+    /// As in its path and its key.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hook::Nexudus => "nexudus",
+            Hook::Kisi => "kisi",
+        }
+    }
+}
+
+/// What was made of a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hooked {
+    /// It is rightly signed.
+    Taken,
+    /// It is not, or there were too many.
+    Refused,
 }
 
 /// What a verb asks of the running gateway: one JSON object with the name of the verb in `verb`.

@@ -181,7 +181,7 @@ pub enum Key {
     KnownCommands,
     /// When the hourly and the nightly reading of events were last done (rules 7).
     Rereads,
-    /// Alerts that stand, and since when.
+    /// What `alert.url` was last told of each alert.
     Alerts,
 }
 

@@ -1,4 +1,4 @@
-//! `web.listen`: the status page and the health of the process (contract 5).
+//! `web.listen`: the status page, the health of the process, and where webhooks come in (contract 5).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,17 +9,21 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::{Html, IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::bounded::Bounded;
+use super::hooks::{self, Hooks, Secrets};
 use super::page;
 use crate::clock::Clock;
 use crate::report::desk::{Desk, Health};
 
 /// How long open connections may take to end, once the gateway stops.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// What is said of a path that leads nowhere.
+pub(super) const NO_PAGE: &str = "there is no such page\n";
 
 /// On every answer: nothing is run, framed, guessed at or told on.
 const GUARDS: [(HeaderName, HeaderValue); 6] = [
@@ -57,6 +61,7 @@ pub enum WebError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    secrets: Secrets,
 }
 
 impl Server {
@@ -65,7 +70,12 @@ impl Server {
         let failed = |source| WebError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, address })
+        Ok(Server { listener, address, secrets: Secrets::default() })
+    }
+
+    /// Takes webhooks that are signed with these.
+    pub fn with_hooks(self, secrets: Secrets) -> Server {
+        Server { secrets, ..self }
     }
 
     /// Where it listens.
@@ -77,7 +87,8 @@ impl Server {
     pub async fn serve(self, desk: Arc<dyn Desk>, clock: Clock, stop: CancellationToken) {
         let listener = Bounded::new(self.listener, clock.clone());
         let ended = stop.clone();
-        let server = axum::serve(listener, router(desk)).with_graceful_shutdown(stop.cancelled_owned());
+        let hooks = Hooks::new(self.secrets, desk.clone(), clock.clone());
+        let server = axum::serve(listener, router(desk, hooks)).with_graceful_shutdown(stop.cancelled_owned());
         let bound = async {
             ended.cancelled().await;
             clock.sleep(DRAIN).await;
@@ -93,15 +104,17 @@ impl Server {
     }
 }
 
-fn router(desk: Arc<dyn Desk>) -> Router {
+fn router(desk: Arc<dyn Desk>, hooks: Hooks) -> Router {
+    let hooks = Router::new().route("/hooks/{name}", any(hooks::receive)).with_state(hooks);
     Router::new()
         .route("/", get(front))
         .route("/style.css", get(style))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "there is no such page\n") })
-        .layer(map_response(guarded))
         .with_state(desk)
+        .merge(hooks)
+        .fallback(|| async { (StatusCode::NOT_FOUND, NO_PAGE) })
+        .layer(map_response(guarded))
 }
 
 async fn guarded(mut response: Response) -> Response {

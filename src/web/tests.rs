@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::domain::event::{Door, Event};
 use crate::domain::plan::PersonRef;
 use crate::domain::{BookingId, CustomerId, GroupId, LockId, Reason, Timestamp, UserId, Zone};
-use crate::report::desk::{Access, Answer, Beat, Desk, Health, HeldPlan, Outcome, Reply, Request, View};
+use crate::report::desk::{Access, Answer, Beat, Desk, Health, HeldPlan, Hook, Hooked, Outcome, Reply, Request, View};
 use crate::report::{
     Alert, AlertKind, ClockReport, Connection, Counts, DoorState, EventReport, Member, MemberPerson, Pace, People,
     State, Status,
@@ -116,8 +116,9 @@ fn well() -> Health {
 }
 
 /// Answers with what it was asked; `Sync` never comes back.
-struct Fake {
+pub(super) struct Fake {
     health: Mutex<Health>,
+    pub(super) hooks: Mutex<Vec<(Hook, Hooked)>>,
 }
 
 impl Desk for Fake {
@@ -127,6 +128,10 @@ impl Desk for Fake {
 
     fn health(&self) -> Health {
         self.health.lock().unwrap().clone()
+    }
+
+    fn hook(&self, hook: Hook, hooked: Hooked) {
+        self.hooks.lock().unwrap().push((hook, hooked));
     }
 
     fn ask(&self, request: Request) -> Answer<'_> {
@@ -143,8 +148,8 @@ impl Desk for Fake {
     }
 }
 
-fn fake() -> Arc<Fake> {
-    Arc::new(Fake { health: Mutex::new(well()) })
+pub(super) fn fake() -> Arc<Fake> {
+    Arc::new(Fake { health: Mutex::new(well()), hooks: Mutex::default() })
 }
 
 #[test]

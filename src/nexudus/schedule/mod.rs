@@ -5,10 +5,13 @@
 //! says what is really kept (promise 2). A lane that fails backs off alone; a failure that concerns all of Nexudus holds
 //! all of them, and one job tries again.
 
+mod share;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
+
+use share::Share;
 
 use super::error::{NexudusError, Refusal};
 use super::needs::Needs;
@@ -66,8 +69,8 @@ pub struct Paces {
     pub refresh: Duration,
 }
 
-/// Of the calls that the budget fills up with, this share is planned with: tokens, single customers and hints take the
-/// rest.
+/// Of the calls that the budget fills up with, this share is planned with at most: tokens, single customers and hints
+/// take the rest.
 const PLANNED: f64 = 0.9;
 /// Names only are read this many times less often than what decides.
 const NAMES: u32 = 10;
@@ -85,9 +88,10 @@ const HINTED_APART: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Schedule {
     paces: Paces,
-    /// Calls in a second that lanes may use together.
-    planned: f64,
+    /// Calls in a second that the budget sustains.
+    sustained: f64,
     lanes: Vec<Lane>,
+    hinted: Share,
     outage: Troubles,
     rng: fastrand::Rng,
 }
@@ -99,8 +103,8 @@ struct Lane {
     due: Mono,
     began: Option<Mono>,
     running: bool,
-    /// Asked for again while it ran.
-    again: bool,
+    /// Asked for again while it ran: from when.
+    again: Option<Mono>,
     /// Updates wait for the first complete reading, which gives them a mark.
     ready: bool,
     /// What it took the last time.
@@ -147,7 +151,7 @@ impl Troubles {
 fn lanes(needs: &Needs, now: Mono) -> Vec<Lane> {
     let mut lanes = Vec::new();
     let mut add = |job, every, ready| {
-        let (began, running, again, calls, troubles) = (None, false, false, 1, Troubles::none());
+        let (began, running, again, calls, troubles) = (None, false, None, 1, Troubles::none());
         lanes.push(Lane { job, every, due: now, began, running, again, ready, calls, troubles });
     };
     for entity in needs.entities() {
@@ -175,7 +179,8 @@ impl Schedule {
     /// ([`sustained_per_hour`](super::client::NexudusClient::sustained_per_hour)).
     pub fn new(needs: &Needs, paces: Paces, calls_per_hour: f64, now: Mono, rng: fastrand::Rng) -> Schedule {
         let lanes = lanes(needs, now);
-        Schedule { paces, planned: calls_per_hour / 3600.0 * PLANNED, lanes, outage: Troubles::none(), rng }
+        let (sustained, hinted, outage) = (calls_per_hour / 3600.0, Share::default(), Troubles::none());
+        Schedule { paces, sustained, lanes, hinted, outage, rng }
     }
 
     /// Other links: all that they need is read whole now, what none of them needs is read no more.
@@ -184,8 +189,7 @@ impl Schedule {
             let Some(lane) = self.lane(old.job) else { continue };
             *lane = old;
             if matches!(lane.job, Job::Whole(_)) {
-                lane.again |= lane.running;
-                lane.due = lane.due.min(now);
+                lane.hasten(now);
             }
         }
     }
@@ -217,7 +221,7 @@ impl Schedule {
     pub fn begin(&mut self, job: Job, now: Mono) {
         if let Some(lane) = self.lane(job) {
             lane.running = true;
-            lane.again = false;
+            lane.again = None;
             lane.began = Some(now);
         }
     }
@@ -255,7 +259,7 @@ impl Schedule {
             && read
         {
             let next = lane.began.unwrap_or(now).plus(lane.every.pace(paces).mul_f64(stretch));
-            lane.due = if lane.again { now } else { next.max(now) };
+            lane.due = lane.again.map_or(next, |again| next.min(again)).max(now);
         }
         match job {
             Job::Whole(entity) if read => {
@@ -280,23 +284,33 @@ impl Schedule {
         }
     }
 
-    /// Something says that Nexudus changed (a webhook): updates are read now. So are, though not as often, the complete
-    /// lists that can change without a trace: bookings deleted by hand, passes used at a check-in.
+    /// Something says that Nexudus changed (a webhook): updates are read now, bookings first. So are, though not as
+    /// often, the complete lists that can change without a trace: bookings deleted by hand, passes used at a check-in.
+    /// All within what the paces leave of the budget (rules 8): what does not fit comes later, or at its own pace.
     pub fn hint(&mut self, now: Mono) {
         let stretch = self.stretch();
         let whole_apart = (self.paces.changes * 3).max(self.paces.refresh / 4).mul_f64(stretch);
-        for job in self.jobs() {
+        let rate = Share::rate(self.sustained, self.wanted() / stretch);
+        let bookings = |job: &Job| matches!(job, Job::Updated(Entity::Bookings) | Job::Cancelled);
+        let (first, then): (Vec<Job>, Vec<Job>) = self.jobs().into_iter().partition(bookings);
+        let (updates, whole): (Vec<Job>, Vec<Job>) = then.into_iter().partition(|job| matches!(job, Job::Updated(_)));
+        for job in first.into_iter().chain(updates).chain(whole) {
             let apart = match job {
                 Job::Updated(_) | Job::Cancelled => HINTED_APART,
                 Job::Whole(Entity::Bookings | Entity::Passes) => whole_apart,
                 Job::Whole(_) => continue,
             };
-            let Some(lane) = self.lane(job) else { continue };
-            let from = lane.began.map_or(now, |began| began.plus(apart).max(now));
-            if lane.running {
-                lane.again = true;
-            } else if !lane.troubles.any() {
-                lane.due = lane.due.min(from);
+            let hinted = self.hinted;
+            let Some(lane) = self.lane(job).filter(|lane| !lane.troubles.any()) else { continue };
+            let (may, rest) = hinted.claim(lane.calls, rate, now);
+            let at = lane.began.map_or(now, |began| began.plus(apart).max(now)).max(may);
+            let sooner = if lane.running { lane.again.is_none() } else { at < lane.due };
+            if sooner {
+                match lane.running {
+                    true => lane.again = Some(at),
+                    false => lane.due = at,
+                }
+                self.hinted = rest;
             }
         }
     }
@@ -325,18 +339,18 @@ impl Schedule {
 
     /// By how much all paces are stretched, so that the calls that the lanes took last fit into the budget.
     fn stretch(&self) -> f64 {
-        let wanted: f64 = self
-            .lanes
-            .iter()
-            .map(|lane| f64::from(lane.calls) / lane.every.pace(self.paces).as_secs_f64().max(0.001))
-            .sum();
-        if self.planned > 0.0 { (wanted / self.planned).max(1.0) } else { 1.0 }
+        let planned = self.sustained * PLANNED;
+        if planned > 0.0 { (self.wanted() / planned).max(1.0) } else { 1.0 }
+    }
+
+    /// Calls in a second that the paces ask for, by what the lanes took last.
+    fn wanted(&self) -> f64 {
+        self.lanes.iter().map(|lane| f64::from(lane.calls) / lane.every.pace(self.paces).as_secs_f64().max(0.001)).sum()
     }
 
     fn hasten(&mut self, job: Job, now: Mono) {
         if let Some(lane) = self.lane(job) {
-            lane.again |= lane.running;
-            lane.due = lane.due.min(now);
+            lane.hasten(now);
         }
     }
 
@@ -346,6 +360,16 @@ impl Schedule {
 
     fn lane(&mut self, job: Job) -> Option<&mut Lane> {
         self.lanes.iter_mut().find(|lane| lane.job == job)
+    }
+}
+
+impl Lane {
+    /// Read now, and again where it is being read.
+    fn hasten(&mut self, now: Mono) {
+        if self.running {
+            self.again = Some(now);
+        }
+        self.due = self.due.min(now);
     }
 }
 

@@ -178,26 +178,66 @@ fn rule_6_a_new_cancellation_asks_for_a_whole_reading_of_bookings_at_once() {
     assert!(due(&schedule, now).0 <= now && before.len() < 6, "{before:?}");
 }
 
+/// Proves that hints, however many, come out of what the paces leave: nothing is read later for them, and the bucket
+/// never runs dry.
 #[test]
-fn a_hint_reads_updates_now_but_a_flood_of_hints_floods_nothing() {
+fn rule_8_a_hint_reads_bookings_at_once_and_a_flood_of_hints_slows_nothing_else() {
     let mut schedule = schedule(&everything());
     let (_, mut now) = run(&mut schedule, Mono::default(), Duration::from_secs(90), read);
+    schedule.hint(now);
+    let first = due(&schedule, now);
+    assert!(first.0 <= now.plus(HINTED_APART), "{first:?}");
+    assert!(matches!(first.1, Job::Updated(Entity::Bookings) | Job::Cancelled), "{first:?}");
     let mut began: Vec<(Mono, Job)> = Vec::new();
-    for _ in 0..600 {
+    let flooded = now;
+    while now.since(flooded) < Duration::from_secs(600) {
         schedule.hint(now);
         let (runs, end) = run(&mut schedule, now, Duration::from_millis(100), read);
         began.extend(runs);
         now = end;
     }
     let count = |wanted: Job| began.iter().filter(|(_, job)| *job == wanted).count();
-    assert!((30..=61).contains(&count(Job::Updated(Entity::Bookings))));
-    assert!((2..=5).contains(&count(Job::Whole(Entity::Bookings))), "{}", count(Job::Whole(Entity::Bookings)));
-    assert!(count(Job::Whole(Entity::Customers)) <= 2);
-    // One that comes while the reading runs is not lost: the reading may have been too early for it.
+    assert!(began.len() > 600, "hints bring readings forward: {} of them, 512 by pace alone", began.len());
+    assert!(count(Job::Whole(Entity::Bookings)) <= 41, "{}", count(Job::Whole(Entity::Bookings)));
+    assert!(count(Job::Whole(Entity::Customers)) <= 11);
+    let sustained = Budget::new(4_500).sustained_per_hour() / 6.0;
+    assert!((began.len() as f64) < sustained * 0.96 + f64::from(20), "{} calls in ten minutes", began.len());
+    for (job, gap) in longest_gaps(&began) {
+        let pace = match job {
+            Job::Updated(Entity::Bookings) | Job::Cancelled => PACES.changes,
+            Job::Updated(_) => PACES.changes * 3,
+            Job::Whole(Entity::Resources | Entity::Desks) => PACES.refresh * 10,
+            Job::Whole(_) => PACES.refresh,
+        };
+        assert!(gap <= pace + Duration::from_secs(5), "{job:?}: {gap:?} for {pace:?}");
+    }
+}
+
+/// A hint that comes while the reading runs is not lost: the reading may have been too early for it. But a reading
+/// does not follow at the heels of the one before.
+#[test]
+fn a_hint_during_a_reading_brings_one_more_a_second_after_it_began() {
+    let mut schedule = schedule(&everything());
+    let (_, now) = run(&mut schedule, Mono::default(), Duration::from_secs(90), read);
     let job = Job::Updated(Entity::Customers);
     schedule.begin(job, now);
     schedule.hint(now);
-    schedule.done(job, now, 1, Outcome::Read);
-    let lane = schedule.lane(job).expect("a lane");
-    assert!(lane.due <= now);
+    schedule.hint(now);
+    schedule.done(job, now.plus(Duration::from_millis(50)), 1, Outcome::Read);
+    assert_eq!(schedule.lane(job).expect("a lane").due, now.plus(HINTED_APART));
+}
+
+/// At slow paces too, and after an hour without any.
+#[test]
+fn a_hint_at_slow_paces_is_read_within_a_second() {
+    let slow = Paces { changes: Duration::from_secs(60), refresh: Duration::from_secs(600) };
+    let per_hour = Budget::new(4_500).sustained_per_hour();
+    let rng = fastrand::Rng::with_seed(7);
+    let mut schedule = Schedule::new(&everything(), slow, per_hour, Mono::default(), rng);
+    let (_, now) = run(&mut schedule, Mono::default(), Duration::from_secs(3_600), read);
+    schedule.hint(now);
+    let (began, _) = run(&mut schedule, now, Duration::from_secs(2), read);
+    let of_bookings = |job: &Job| matches!(job, Job::Updated(Entity::Bookings) | Job::Cancelled);
+    assert!(began.len() >= 2 && began[..2].iter().all(|(_, job)| of_bookings(job)), "{began:?}");
+    assert!(began[1].0.since(now) <= Duration::from_secs(1), "{began:?}");
 }

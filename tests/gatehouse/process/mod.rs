@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod access;
+mod alerts;
 mod clouds;
 mod commands;
 mod events;
@@ -14,11 +15,14 @@ mod foreign;
 mod gate;
 mod gateway;
 mod guard;
+mod hooks;
 mod invariants;
 mod life;
+mod receiver;
 mod rig;
 mod settings;
 mod shape;
+mod sought;
 mod topics;
 mod verbs;
 mod watcher;

@@ -30,6 +30,8 @@ pub const DESK_PLAN: i64 = 13;
 
 /// Nexudus' password: nothing that is written or said may hold it.
 pub const PASSWORD: &str = "nexudus-password-5b7e";
+/// How the Nexudus twin's tokens begin.
+const TOKENS: [&str; 2] = ["access-0000", "refresh-0000"];
 /// What each topic begins with.
 pub const ROOT: &str = "gatehouse/harbour-house";
 
@@ -57,6 +59,8 @@ pub struct Rig {
     pub gateway: Option<Gateway>,
     /// What `RUST_LOG` says.
     pub logs: &'static str,
+    /// What nothing that is written or said may hold.
+    pub secrets: Vec<String>,
     /// The Kisi user of the gateway's key.
     pub me: Id,
     /// Another administrator, a person.
@@ -123,6 +127,7 @@ impl Rig {
             web,
             gateway: None,
             logs: "gatehouse=debug,info",
+            secrets: [KISI_KEY, PASSWORD].into_iter().chain(TOKENS).map(str::to_owned).collect(),
             me,
             office,
             boardroom,
