@@ -9,6 +9,7 @@ use super::ledger::{Ledger, Owned};
 use super::plan::{Action, Change};
 use super::reconcile::{Known, cross_checked};
 use super::roster::Assignment;
+use super::window::earlier_end;
 use super::{CustomerId, GroupId, Timestamp, UserId, Window};
 
 /// How long an approval covers what it listed.
@@ -17,6 +18,10 @@ const APPROVAL: TimeDelta = TimeDelta::hours(24);
 const HOUR: TimeDelta = TimeDelta::hours(1);
 /// How few people are never too many by share.
 const AT_LEAST: usize = 3;
+/// How many of the lists that were held are remembered, for an approval that comes a little late.
+const LISTS_MAX: usize = 50;
+/// What a share of people may be off by rounding: 29 of 100 are not more than 0.29.
+const ROUNDING: f64 = 1e-6;
 
 /// What names a held change from pass to pass.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -95,22 +100,25 @@ impl Memory {
     /// Judges a pass, and remembers what the next one needs.
     pub fn judge(&mut self, known: &Known<'_>, changes: Vec<Change>) -> Verdict {
         let now = known.now;
-        self.forget(now);
-        let of = self.base(known);
+        self.forget(now, &changes);
+        let of = self.base(known, &changes);
         let losers = self.losers(known, &changes);
         let losing = losers.len();
-        let share = known.rules.hold_after_share * of as f64;
-        let by_share = losing >= AT_LEAST && losing as f64 > share;
+        let share = known.rules.hold_after_share;
+        let by_share = share < 1.0 && losing >= AT_LEAST && losing as f64 > share * of as f64 + ROUNDING;
         let trips = by_share || losing > known.rules.hold_after_removals as usize;
-        let (mut go, mut held) = (Vec::new(), Vec::new());
-        for change in changes {
-            let key = Key::of(&change);
-            let stop = removes(&change, known) && !self.approved.contains_key(&key);
-            match stop && (trips || self.held.contains(&key)) {
-                true => held.push(change),
-                false => go.push(change),
-            }
-        }
+        let stops = |change: &Change| removes(change, known) && !self.approved.contains_key(&Key::of(change));
+        // Whose removal is held is not suspended or deleted instead, which would take more.
+        let kept: BTreeSet<Option<UserId>> = changes
+            .iter()
+            .filter(|change| stops(change) && (trips || self.held.contains(&Key::of(change))))
+            .map(|change| change.person.user)
+            .collect();
+        let (held, go): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(|change| {
+            let of_account = matches!(change.action, Action::Suspended | Action::Deleted);
+            let with_it = of_account && kept.contains(&change.person.user);
+            stops(change) && (trips || with_it || self.held.contains(&Key::of(change)))
+        });
         self.held = held.iter().map(Key::of).collect();
         let plan = (!self.held.is_empty()).then(|| list_id(&self.held));
         if let Some(plan) = &plan {
@@ -119,6 +127,12 @@ impl Memory {
             if now - list.0 >= HOUR {
                 list.0 = now;
             }
+        }
+        while self.lists.len() > LISTS_MAX {
+            let Some(oldest) = self.lists.iter().min_by_key(|(_, (shown, _))| *shown).map(|(id, _)| id.clone()) else {
+                break;
+            };
+            self.lists.remove(&oldest);
         }
         Verdict { go, held, plan, losing, of }
     }
@@ -130,20 +144,34 @@ impl Memory {
             && loses
             && !approved
         {
+            self.lost.retain(|(_, lost)| *lost != user);
             self.lost.push((now, user));
         }
     }
 
-    /// Releases what is held under that id, for a day. `false`: no such list was held within the last day.
+    /// Releases what was held under that id and still is, for a day. `false`: no such list was held within the last
+    /// day, or nothing of it is wanted any more.
     pub fn approve(&mut self, plan: &str, now: Timestamp) -> bool {
         let Some((_, keys)) = self.lists.get(plan) else { return false };
-        self.approved.extend(keys.iter().map(|key| (key.clone(), now + APPROVAL)));
-        true
+        let wanted: Vec<Key> = keys.intersection(&self.held).cloned().collect();
+        self.approved.extend(wanted.iter().map(|key| (key.clone(), now + APPROVAL)));
+        !wanted.is_empty()
     }
 
-    fn forget(&mut self, now: Timestamp) {
+    /// Rows that were there became ours: their holders had access as the hour began, too.
+    pub fn adopted(&mut self, known: &Known<'_>) {
+        let users = with_access(known).len();
+        for (_, count) in &mut self.had_access {
+            *count = users.max(*count);
+        }
+    }
+
+    fn forget(&mut self, now: Timestamp, changes: &[Change]) {
         self.lost.retain(|(at, _)| now - *at < HOUR);
-        self.approved.retain(|_, until| *until > now);
+        // An approval covers what was listed for as long as it is wanted. What is wanted again later is another
+        // removal, for another reason.
+        let wanted: BTreeSet<Key> = changes.iter().map(Key::of).collect();
+        self.approved.retain(|key, until| *until > now && wanted.contains(key));
         self.lists.retain(|_, (shown, _)| now - *shown < APPROVAL);
         // The newest sample that is an hour old says how the hour began; older ones say nothing more.
         let old = self.had_access.iter().rposition(|(at, _)| now - *at >= HOUR).unwrap_or(0);
@@ -151,13 +179,21 @@ impl Memory {
     }
 
     /// How many had access as the hour began.
-    fn base(&mut self, known: &Known<'_>) -> usize {
-        let ahead = ahead(known);
-        let users: BTreeSet<UserId> = own_rows(known)
-            .filter(|(_, row)| row.window().is_some_and(|window| window.and(&ahead).is_some()))
-            .map(|(_, row)| row.user)
-            .collect();
-        if self.had_access.last().is_none_or(|(_, count)| *count != users.len()) {
+    ///
+    /// At the very first look there is no such hour. Who is about to be given access then counts as if it had been
+    /// given: else nobody had any as the first hour began, and the first three losses would always be too many.
+    fn base(&mut self, known: &Known<'_>, changes: &[Change]) -> usize {
+        let users = with_access(known);
+        if self.had_access.is_empty() {
+            let given = changes.iter().filter(|change| matches!(change.action, Action::Added { .. }));
+            let ahead = ahead(known);
+            let usable = given.filter(|change| change.window().is_some_and(|window| window.and(&ahead).is_some()));
+            let others: BTreeSet<_> = usable
+                .filter(|change| change.person.user.is_none_or(|user| !users.contains(&user)))
+                .map(|change| (change.person.user, change.person.email.as_ref()))
+                .collect();
+            self.had_access.push((known.now, users.len() + others.len()));
+        } else if self.had_access.last().is_none_or(|(_, count)| *count != users.len()) {
             self.had_access.push((known.now, users.len()));
         }
         self.had_access.first().map_or(users.len(), |(_, count)| *count)
@@ -173,20 +209,30 @@ impl Memory {
 /// Whether by that change a person loses a group that they could use now or within `prestage`.
 ///
 /// A window that has ended is no loss: its end was written to Kisi as an end by the clock. One that is cut down to
-/// less than a `refresh` from now is, since that end was not known a `refresh` before it comes.
+/// less than a `refresh` from now is, since that end was not known a `refresh` before it comes. One that is open and
+/// moves to a later time is a loss too: the door is shut now.
 pub fn loses(known: &Known<'_>, change: &Change) -> bool {
+    let ahead = ahead(known);
+    let usable = |row: &Assignment| row.window().and_then(|window| window.and(&ahead));
     let row = match &change.action {
         Action::Removed { row, .. } | Action::Moved { row, .. } => known.roster.assignments.get(row),
+        Action::Suspended | Action::Deleted => {
+            return own_rows(known).any(|(_, row)| Some(row.user) == change.person.user && usable(row).is_some());
+        }
         _ => None,
     };
     let Some(row) = row else { return false };
-    let ahead = ahead(known);
-    let Some(usable) = row.window().and_then(|window| window.and(&ahead)) else { return false };
-    let refresh = TimeDelta::from_std(known.rules.refresh).unwrap_or(TimeDelta::zero());
-    let kept = change.window().and_then(|window| window.and(&ahead)).is_some_and(|left| {
-        let cut = left.until() < usable.until();
-        !cut || left.until().is_none_or(|until| until >= known.now + refresh)
-    });
+    if usable(row).is_none() {
+        return false;
+    }
+    let shut = |left: &Window| row.window().is_some_and(|held| held.contains(known.now)) && !left.contains(known.now);
+    // Here the whole windows count: `prestage` may be shorter than a `refresh`.
+    let soon = known.now + TimeDelta::from_std(known.rules.refresh).unwrap_or(TimeDelta::zero());
+    let cut = |left: &Window| {
+        let earlier = earlier_end(left.until(), row.valid_until) != row.valid_until;
+        earlier && left.until().is_some_and(|until| until < soon)
+    };
+    let kept = change.window().is_some_and(|left| left.and(&ahead).is_some() && !cut(&left) && !shut(&left));
     !kept && !elsewhere(known, row, &ahead)
 }
 
@@ -217,6 +263,13 @@ fn removes(change: &Change, known: &Known<'_>) -> bool {
         Action::Suspended | Action::Deleted => true,
         _ => false,
     }
+}
+
+/// Who can use a group by a row of ours, now or within `prestage`.
+fn with_access(known: &Known<'_>) -> BTreeSet<UserId> {
+    let ahead = ahead(known);
+    let usable = own_rows(known).filter(|(_, row)| row.window().is_some_and(|window| window.and(&ahead).is_some()));
+    usable.map(|(_, row)| row.user).collect()
 }
 
 fn own_rows<'a>(known: &'a Known<'_>) -> impl Iterator<Item = (&'a Owned, &'a Assignment)> {
