@@ -94,7 +94,7 @@ fn follows(rules: &Rules, report: &AdoptReport) -> Vec<String> {
     let mut remarks = Vec::new();
     if without > 0 {
         remarks.push(format!(
-            "{without} of the assignments serve no grant: adopted, they are removed, as far as the guard lets them go"
+            "assignments that serve no grant: {without}. Adopted, they are removed, as far as the guard lets them go"
         ));
     }
     if !report.suspended.is_empty() && rules.no_access == NoAccess::Delete {

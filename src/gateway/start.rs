@@ -223,8 +223,8 @@ fn store_notes(opened: &Opened) -> Vec<String> {
         (
             "the ledger",
             &opened.ledger,
-            "which assignments are ours is no longer known: those that our key made are left alone unless \
-             kisi.key_is_ours_alone is true; events that had not been published are read again from Kisi",
+            "which assignments are ours is no longer known: those that our key made are left alone until 'gatehouse \
+             adopt', unless kisi.key_is_ours_alone is true; events that had not been published are read again from Kisi",
         ),
     ];
     for (name, opening, what) in files {
@@ -234,7 +234,11 @@ fn store_notes(opened: &Opened) -> Vec<String> {
         }
     }
     if opened.ledger_lost() && matches!(opened.ledger, Opening::Fresh) {
-        notes.push("the ledger is gone though the cache is there: which assignments are ours is not known".to_owned());
+        notes.push(
+            "the ledger is gone though the cache is there: which assignments are ours is not known. Put a backup back, or \
+             see 'gatehouse adopt'"
+                .to_owned(),
+        );
     }
     notes.extend(opened.aside.iter().map(|row| format!("a row of the store could not be read: {row:?}")));
     notes.truncate(super::state::STORE_NOTES_MAX);
