@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{LockId, Timestamp};
+use crate::domain::{LockId, Timestamp, UserId};
 
 /// Keeps Kisi door access right from Nexudus bookings, passes and contracts, on a box in the building.
 #[derive(Debug, Parser)]
@@ -75,6 +75,21 @@ pub enum Verb {
         /// Take removals that the guard holds past it
         #[arg(long)]
         yes: bool,
+    },
+    /// List what another Kisi user made in linked groups, and make it Gatehouse's own
+    Adopt {
+        /// The Kisi user whose assignments are meant: its id
+        #[arg(long, value_name = "ID", value_parser = user)]
+        created_by: UserId,
+        /// The users too who were suspended while they held no grant: they are enabled when one comes
+        #[arg(long)]
+        suspended: bool,
+        /// Do it: note them as Gatehouse's own; nothing is written to Kisi
+        #[arg(long)]
+        apply: bool,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// Say who may get in where, from when until when, why, and why not
     Explain {
@@ -183,6 +198,11 @@ pub enum Since {
 
 fn lock(text: &str) -> Result<LockId, String> {
     text.parse().map(LockId).map_err(|_| "a Kisi lock's id is a number".to_owned())
+}
+
+fn user(text: &str) -> Result<UserId, String> {
+    let id = text.strip_prefix("kisi:").unwrap_or(text);
+    id.parse().map(UserId).map_err(|_| "a Kisi user's id is a number".to_owned())
 }
 
 fn since(text: &str) -> Result<Since, String> {

@@ -29,7 +29,7 @@ const FOLLOW: Duration = Duration::from_millis(500);
 
 /// What an engine of our own must have read before it can answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Needs {
+pub(super) enum Needs {
     /// What the store kept.
     Store,
     /// Both clouds, whole.
@@ -85,12 +85,16 @@ fn value<T: DeserializeOwned>(reply: Result<Reply, String>) -> Result<(u8, Value
     }
 }
 
-fn answered<T: DeserializeOwned>(config: &Config, request: Request, needs: Needs) -> Result<(u8, Value, T), u8> {
+pub(super) fn answered<T: DeserializeOwned>(
+    config: &Config,
+    request: Request,
+    needs: Needs,
+) -> Result<(u8, Value, T), u8> {
     let reply = block_on(ask(config, request, needs)).unwrap_or_else(Err);
     value(reply)
 }
 
-fn show_as(json: bool, value: &Value, text: impl FnOnce() -> String) {
+pub(super) fn show_as(json: bool, value: &Value, text: impl FnOnce() -> String) {
     match json {
         true => print(&format!("{value}\n")),
         false => print(&text()),

@@ -26,12 +26,15 @@ pub struct Outcome<'a> {
 /// What one service said to `check --online`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Service {
-    /// `nexudus`, `kisi` or `broker`.
+    /// `nexudus`, `kisi`, `links`, `access` or `broker`.
     pub name: String,
     /// Whether nothing is missing there.
     pub ok: bool,
     /// What is right or wrong, and what to do about it.
     pub message: String,
+    /// What works, but should be known; none of it changes the exit status.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Checks the file, its secrets included, and asks no service. The result goes to `out`, warnings go to `warnings`

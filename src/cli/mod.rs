@@ -3,6 +3,7 @@
 //! A verb asks the running gateway over its socket; where none runs it opens the store itself. There is never a
 //! second writer. Nothing is decided here.
 
+pub mod adopt;
 pub mod args;
 pub mod ask;
 pub mod check;
@@ -59,6 +60,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             })
         }
         Verb::Apply { json, yes } => configured(&path, WRONG, |config| ask::apply(&config, json, yes)),
+        Verb::Adopt { created_by, suspended, apply, json } => {
+            let asked = adopt::Asked { created_by, suspended, apply };
+            configured(&path, WRONG, |config| adopt::adopt(&config, asked, json))
+        }
         Verb::Explain { who, at, door, json } => {
             configured(&path, WRONG, |config| ask::explain(&config, who, at, door, json))
         }

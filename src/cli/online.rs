@@ -9,10 +9,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway;
 use crate::mqtt::broker::{Broker, Hello, Message};
-use crate::store::{Opened, Opening, Store};
+use crate::report::desk::{self, LedgerReport, Reply, Request};
+use crate::store::{Key, Opened, Opening, Part, Store};
+use crate::web::socket;
 
 /// Exit status: a service refused, a right is missing, or a link leads nowhere (contract 1).
 const MISSING: u8 = 3;
+/// Calls a second to Kisi while a gateway runs: its own and these share one quota.
+const BESIDE_PER_SECOND: f64 = 0.7;
 /// How long the broker may take.
 const BROKER_WITHIN: Duration = Duration::from_secs(15);
 
@@ -37,6 +41,7 @@ pub fn check_online(config: &Config, json: bool) -> u8 {
         for service in &services {
             let verdict = if service.ok { "ok" } else { "WRONG" };
             print(&format!("{:<9}{verdict:<6} {}\n", service.name, service.message));
+            service.warnings.iter().for_each(|warning| print(&format!("{:<9}note   {warning}\n", "")));
         }
     }
     if ok { RIGHT } else { MISSING }
@@ -49,18 +54,47 @@ async fn ask(config: &Config) -> anyhow::Result<Vec<Service>> {
     let mut outside = run::outside(&clock, Store::in_memory()?, fresh)?;
     // Two sign-ins of one client id end each other's tokens.
     outside.client_id = Some(format!("gatehouse-{}-check", config.site.id));
-    let engine = gateway::engine(config, outside)?;
-    let found = gateway::examine(&engine).await;
+    let (running, ledger) = ledger(config, &clock).await;
+    let mut slow = config.clone();
+    if running {
+        slow.kisi.requests_per_second = slow.kisi.requests_per_second.min(BESIDE_PER_SECOND);
+    }
+    let engine = gateway::engine(&slow, outside)?;
+    let found = gateway::examine(&engine, ledger).await;
     let mut services: Vec<Service> = found
         .into_iter()
         .map(|found| Service {
             name: found.name.to_owned(),
             ok: found.wrong.is_empty(),
             message: if found.wrong.is_empty() { found.right } else { found.wrong.join("; ") },
+            warnings: found.warnings,
         })
         .collect();
     services.push(broker(config, run::broker(config, &clock)?, &clock).await);
     Ok(services)
+}
+
+/// Whether a gateway runs, and what is ours: by its word, else by the store, if there is one. None is made.
+async fn ledger(config: &Config, clock: &Clock) -> (bool, Option<LedgerReport>) {
+    let directory = &config.store.directory;
+    match socket::ask(directory, &Request::Ledger, clock).await {
+        Ok(Reply { outcome: desk::Outcome::Value(value), .. }) => return (true, serde_json::from_value(value).ok()),
+        Ok(_) => return (true, None),
+        Err(_) => {}
+    }
+    if !directory.join(Part::Ledger.file_name()).exists() {
+        return (false, None);
+    }
+    let loaded = Store::open(directory).and_then(|(store, _)| {
+        let ledger = store.load_ledger()?;
+        let hands = store.value(Key::Hands)?.unwrap_or_default();
+        let owned = ledger.owned.into_values().collect();
+        Ok(LedgerReport { owned, patch_ignored: ledger.patch_ignored, hands })
+    });
+    if let Err(error) = &loaded {
+        eprintln!("warning: the ledger could not be read, so no assignment is known as ours: {error}");
+    }
+    (false, loaded.ok())
 }
 
 /// One connection to the broker, and a goodbye.
@@ -78,5 +112,5 @@ async fn broker(config: &Config, broker: Arc<dyn Broker>, clock: &Clock) -> Serv
             (true, "it took the connection".to_owned())
         }
     };
-    Service { name: "broker".to_owned(), ok, message }
+    Service { name: "broker".to_owned(), ok, message, warnings: Vec::new() }
 }

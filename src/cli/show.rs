@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::domain::explain::{Explanation, GrantShown, PersonShown};
 use crate::domain::{Timestamp, Zone};
-use crate::report::plan::{ChangeReport, PlanReport};
+use crate::report::plan::{Beside, ChangeReport, PlanReport};
 use crate::report::{Connection, EventReport, Status};
 
 /// How a text is to be shown.
@@ -18,7 +18,7 @@ pub struct Look {
 }
 
 impl Look {
-    fn paint(&self, code: &str, text: &str) -> String {
+    pub(super) fn paint(&self, code: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
@@ -27,7 +27,7 @@ impl Look {
         format!("{local} ({})", at.format("%H:%M:%SZ"))
     }
 
-    fn span(&self, from: Option<Timestamp>, until: Option<Timestamp>) -> String {
+    pub(super) fn span(&self, from: Option<Timestamp>, until: Option<Timestamp>) -> String {
         let from = from.map_or_else(|| "always".to_owned(), |at| self.time(at));
         let until = until.map_or_else(|| "without end".to_owned(), |at| self.time(at));
         format!("{from} → {until}")
@@ -45,6 +45,9 @@ pub fn plan(report: &PlanReport, look: &Look, done: bool) -> String {
         let how = "To release what is held: gatehouse apply --yes, or the command approve with that plan.";
         let _ = writeln!(out, "{how}\n");
     }
+    if let Some(beside) = &report.beside {
+        out.push_str(&side_by_side(beside, look));
+    }
     for remark in &report.remarks {
         let _ = writeln!(out, "{}", look.paint("33", &format!("note: {remark}")));
     }
@@ -56,6 +59,28 @@ pub fn plan(report: &PlanReport, look: &Look, done: bool) -> String {
             let _ = writeln!(out, "{}", counts.join(", "));
         }
     }
+    out
+}
+
+/// What another hand holds beside what Gatehouse would hold.
+fn side_by_side(beside: &Beside, look: &Look) -> String {
+    let mut out = format!("{}\n", look.paint("1", "Beside other hands in linked groups"));
+    for difference in &beside.differ {
+        let _ = writeln!(out, "  {} in group {}", person(&difference.person), difference.group);
+        let ours = difference.ours.as_ref().map_or_else(
+            || "nothing: there is no grant".to_owned(),
+            |held| format!("{}, for {}", look.span(held.valid_from, held.valid_until), held.reason),
+        );
+        let theirs = difference.theirs.as_ref().map_or_else(
+            || "nothing, though a window is open now".to_owned(),
+            |held| {
+                let by = held.created_by.map(|by| format!(", by Kisi user {by}")).unwrap_or_default();
+                format!("{}, assignment {}{by}", look.span(held.valid_from, held.valid_until), held.assignment)
+            },
+        );
+        let _ = writeln!(out, "    here   {ours}\n    there  {theirs}");
+    }
+    let _ = writeln!(out, "  {} the same, {} differ\n", beside.same, beside.differ.len());
     out
 }
 
@@ -93,7 +118,7 @@ fn mark(word: &str) -> (&'static str, &'static str) {
     }
 }
 
-fn person(person: &PersonShown) -> String {
+pub(super) fn person(person: &PersonShown) -> String {
     let email = person.email.as_ref().map_or("no e-mail", |email| email.as_str());
     let customer = person.customer.map(|id| format!(", customer {id}")).unwrap_or_default();
     let user = person.user.map_or(", not in Kisi yet".to_owned(), |id| format!(", Kisi user {id}"));

@@ -7,8 +7,8 @@ use chrono::TimeDelta;
 use super::ledger::Account;
 use super::person::Person;
 use super::plan::{Action, Change, Drift, PersonRef, Plan, Urgency};
-use super::reconcile::{Known, user_ref};
-use super::roster::User;
+use super::reconcile::{Known, cross_checked, user_ref};
+use super::roster::{Assignment, User};
 use super::{Email, ExistingUsers, NoAccess, Reason, Timestamp, UserId};
 
 /// Adds to the plan what is to be done about accounts, and what the ledger should note of them.
@@ -63,6 +63,7 @@ fn one(known: &Known<'_>, user: &User, person: Option<&Person>, kept: bool, plan
             next.email = Some(person.email.clone());
         }
     }
+    next.adopted_suspended &= !user.enabled;
     next.no_access_since = match access {
         Some(_) => None,
         None => Some(account.no_access_since.unwrap_or(known.now)),
@@ -73,7 +74,7 @@ fn one(known: &Known<'_>, user: &User, person: Option<&Person>, kept: bool, plan
     let managed = next.managed || known.rules.existing_users == ExistingUsers::Manage;
     match access {
         Some((person, due, urgency)) if !user.enabled => {
-            if user.suspended_by_us() && managed {
+            if (user.suspended_by_us() && managed) || account.adopted_suspended {
                 push(plan, Action::Restored, user_as(known, user, Some(person)), urgency, due);
             } else {
                 plan.drift.push(Drift::Suspended { user: user.id });
@@ -93,6 +94,7 @@ fn first_note(known: &Known<'_>, user: &User, person: &Person) -> Account {
         email: Some(person.email.clone()),
         managed: marked && known.rules.existing_users == ExistingUsers::Assign,
         no_access_since: None,
+        adopted_suspended: false,
     }
 }
 
@@ -122,11 +124,24 @@ fn without_access(known: &Known<'_>, user: &User, account: &Account, plan: &mut 
         NoAccess::Suspend | NoAccess::Delete if user.enabled => Action::Suspended,
         NoAccess::Suspend | NoAccess::Delete => return,
     };
+    // Read again immediately before, over all scopes; but what is known already is not even planned (rules 5).
+    if has_others_rights(known, user) {
+        return;
+    }
     if let Err(why) = super::reconcile::removals_allowed(known) {
         plan.waiting = Some(why);
         return;
     }
     push(plan, action, user_as(known, user, None), Urgency::Later, known.now);
+}
+
+/// Whether the roster shows a role in the organization or a place, or a row of another hand in a linked group.
+fn has_others_rights(known: &Known<'_>, user: &User) -> bool {
+    let ours = |row: &Assignment| {
+        known.ledger.owned.get(&row.id).is_some_and(|owned| cross_checked(owned, row, known.own_user))
+    };
+    let foreign = known.roster.assignments.values().any(|row| row.user == user.id && !ours(row));
+    known.roster.elevated.contains(&user.id) || foreign
 }
 
 /// Why accounts are left as they are although the configuration says otherwise: both acts are on the whole Kisi

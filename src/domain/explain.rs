@@ -243,8 +243,9 @@ impl Found {
     ) -> Vec<WhyNot> {
         let mut out = Vec::new();
         if let Some(user) = self.user.and_then(|user| known.roster.users.get(&user)).filter(|user| !user.enabled) {
-            let (code, by) = match user.suspended_by_us() {
-                true => ("suspended", "by Gatehouse, for want of a grant; it is enabled again when one comes"),
+            let adopted = known.ledger.accounts.get(&user.id).is_some_and(|account| account.adopted_suspended);
+            let (code, by) = match user.suspended_by_us() || adopted {
+                true => ("suspended", "for want of a grant; it is enabled again when one comes"),
                 false => ("suspended_by_other", "in Kisi by another hand: enable it there"),
             };
             out.push(why(code, format!("Kisi user {} is suspended {by}", user.id)));

@@ -26,10 +26,28 @@ pub struct Owned {
     pub valid_until: Option<Timestamp>,
     /// Why it was made.
     pub reason: Reason,
-    /// When `valid_until` was last written, by Kisi's time: the guard asks whether an end was known before.
+    /// When we last wrote it, by Kisi's time; long ago where we never did: what an adopted row came from was not seen
+    /// by us, so that it belongs to the baseline (rules 6).
     pub written_at: Timestamp,
     /// Whose hand made it, where it was adopted: the cross-check is then against this user.
     pub adopted_from: Option<UserId>,
+}
+
+impl Owned {
+    /// A row of another hand, or one that the ledger had lost, which becomes ours as it stands.
+    pub fn adopted(row: &Assignment, customer: Option<CustomerId>, reason: Reason, from: Option<UserId>) -> Owned {
+        Owned {
+            id: row.id,
+            user: row.user,
+            group: row.group,
+            customer,
+            valid_from: row.valid_from,
+            valid_until: row.valid_until,
+            reason,
+            written_at: Timestamp::UNIX_EPOCH,
+            adopted_from: from,
+        }
+    }
 }
 
 /// A Kisi user as we know it.
@@ -45,6 +63,10 @@ pub struct Account {
     pub managed: bool,
     /// Since when the person has had no access; `None`: has some.
     pub no_access_since: Option<Timestamp>,
+    /// Taken by `adopt --suspended`: it is enabled when a grant comes, though it carries no mark of ours. Over as soon
+    /// as the user is seen enabled.
+    #[serde(default)]
+    pub adopted_suspended: bool,
 }
 
 /// Something that was about to be done to Kisi: written before the call, taken away with its outcome. One that is

@@ -8,12 +8,16 @@
 //! is ours) → [`plan`] → [`guard`] (what may go ahead). [`explain`](mod@explain) tells the same decision for one person.
 
 pub mod account;
+pub mod adopt;
+pub mod compare;
+pub mod contest;
 pub mod email;
 pub mod entitle;
 pub mod event;
 pub mod explain;
 pub mod grant;
 pub mod guard;
+pub mod hands;
 pub mod hardware;
 pub mod ids;
 pub mod ledger;

@@ -192,6 +192,17 @@ pub enum Drift {
         user: UserId,
         /// In which group.
         group: GroupId,
+        /// How often within a day.
+        times: u32,
+        /// When it is put back, where that waits because it was removed again.
+        back_at: Option<Timestamp>,
+    },
+    /// A row of ours whose window another hand changed; it is put right while the grant stands.
+    Changed {
+        /// Whose it is.
+        user: UserId,
+        /// In which group.
+        group: GroupId,
     },
     /// A user with access whom another hand suspended: not enabled.
     Suspended {

@@ -1,5 +1,7 @@
 //! What is wanted against what Kisi holds: the plan (rules 3 to 5).
 
+mod foreign;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -342,30 +344,6 @@ impl<'a> Planner<'a> {
         }
         self.plan.waiting = Some(why.clone());
         true
-    }
-
-    /// Rows in linked groups that are not ours: reported, or with a key that nobody else uses, taken as ours.
-    fn foreign(&mut self) {
-        for row in self.slots.values().copied().collect::<Vec<_>>() {
-            if !self.groups.contains(&row.group) || self.ours(row).is_some() {
-                continue;
-            }
-            let in_the_way = self.in_the_way.contains(&row.id);
-            let by_us = row.created_by.is_some() && row.created_by == self.known.own_user;
-            let (user, group, created_by) = (row.user, row.group, row.created_by);
-            if self.known.ledger.owned.contains_key(&row.id) {
-                self.plan.drift.push(Drift::OtherMaker { row: row.id, user, group, created_by });
-            } else if by_us && self.known.rules.key_is_ours_alone {
-                let who = self.persons.get(&user).map(|person| person.customers.first().copied());
-                let person = PersonRef { customer: who.flatten(), ..self.user_ref(user) };
-                let action = Action::Adopted { group: Some(group), row: Some(row.id) };
-                self.change(action, person, Reason::Policy, Window::ALWAYS);
-            } else if by_us {
-                self.plan.drift.push(Drift::Candidate { row: row.id, user, group });
-            } else {
-                self.plan.drift.push(Drift::ForeignRow { row: row.id, user, group, created_by, in_the_way });
-            }
-        }
     }
 
     fn who(&self, person: &Person, user: Option<UserId>, merged: &Merged) -> PersonRef {

@@ -15,8 +15,6 @@ use crate::report::{AlertKind, Connection, Member, People};
 
 /// How far the system's clock may be from Kisi's time (rules 4).
 const CLOCK_OFF: TimeDelta = TimeDelta::minutes(2);
-/// How long a drift that was mended at once stays told.
-const DRIFT_TOLD: TimeDelta = TimeDelta::hours(24);
 /// How many things one alert names.
 const NAMED: usize = 20;
 /// How many events may wait before it is an alert.
@@ -102,33 +100,86 @@ fn guard(state: &State, asked: &Asked<'_>) -> Said {
     Some((message, json!({ "plan": plan, "people": people.len(), "removals": removals })))
 }
 
+/// A second writer comes first, then rows of ours that were taken, then single rows of others.
 fn drift(state: &State, asked: &Asked<'_>) -> Said {
-    let recent = state.removed_by_others.iter().filter(|(at, _)| asked.now - *at < DRIFT_TOLD).map(|(_, drift)| drift);
-    let all: Vec<&Drift> = state.decision.plan.drift.iter().chain(recent).collect();
-    let first = all.first()?;
-    let more = if all.len() > 1 { format!(", and {} more", all.len() - 1) } else { String::new() };
-    let message = format!("another hand in Kisi: {}{more}", told(first));
-    Some((message, json!({ "count": all.len(), "drift": all.iter().take(NAMED).collect::<Vec<_>>() })))
+    let found = &state.decision.plan.drift;
+    let known = state.known(asked.rules, asked.now);
+    let writers = state.hands.writers(&known, found);
+    let of_a_writer = |drift: &Drift| match drift {
+        Drift::ForeignRow { created_by, .. } => writers.iter().any(|writer| Some(writer.created_by) == *created_by),
+        Drift::Candidate { .. } => writers.iter().any(|writer| writer.own_key),
+        _ => false,
+    };
+    let recent = state.contests.drift(asked.now);
+    let single: Vec<&Drift> = recent.iter().chain(found.iter().filter(|drift| !of_a_writer(drift))).collect();
+    let by_writers = found.iter().filter(|drift| of_a_writer(drift));
+    let words = writers.iter().map(ToString::to_string).chain(single.iter().map(|drift| told(drift, state)));
+    let mut words = words.take(NAMED);
+    let first = words.next()?;
+    let rest = writers.len() + single.len() - 1;
+    let more = if rest > 0 { format!(" (and {rest} more about other hands)") } else { String::new() };
+    let all: Vec<&Drift> = single.iter().copied().chain(by_writers).collect();
+    let detail = json!({
+        "count": all.len(),
+        "writers": writers.iter().take(NAMED).collect::<Vec<_>>(),
+        "notes": std::iter::once(first.clone()).chain(words).collect::<Vec<_>>(),
+        "drift": all.iter().take(NAMED).collect::<Vec<_>>(),
+    });
+    Some((format!("another hand in Kisi: {first}{more}"), detail))
 }
 
-fn told(drift: &Drift) -> String {
+fn told(drift: &Drift, state: &State) -> String {
     match drift {
-        Drift::ForeignRow { row, user, group, in_the_way, .. } => {
-            let way = if *in_the_way { ", where a grant needs its place" } else { "" };
-            format!("assignment {row} of user {user} in group {group} is not ours and is left alone{way}")
+        Drift::ForeignRow { row, user, group, created_by, in_the_way } => {
+            let by = created_by.map_or_else(|| "another hand".to_owned(), |by| format!("Kisi user {by}"));
+            let left = match in_the_way {
+                false => "it is left alone".to_owned(),
+                true => {
+                    let adopt = created_by.map(|by| format!(", or 'gatehouse adopt --created-by {by}'"));
+                    format!(
+                        "it is left alone, though a grant needs its place: remove it in Kisi{}",
+                        adopt.unwrap_or_default()
+                    )
+                }
+            };
+            format!("assignment {row} of user {user} in group {group} was made by {by}, not by Gatehouse: {left}")
         }
-        Drift::Candidate { row, user, group } => format!(
-            "assignment {row} of user {user} in group {group} was made by our key, but the ledger does not know it: \
-             it is left alone; kisi.key_is_ours_alone = true makes such rows ours"
-        ),
-        Drift::OtherMaker { row, user, group, .. } => {
-            format!("assignment {row} of user {user} in group {group} stands in the ledger, but another user made it")
+        Drift::Candidate { row, user, group } => {
+            let own = state.own_user.map_or_else(|| "ID".to_owned(), |own| own.to_string());
+            format!(
+                "assignment {row} of user {user} in group {group} was made by our key, but the ledger does not know it: \
+                 it is left alone until 'gatehouse adopt --created-by {own}'; with kisi.key_is_ours_alone = true such \
+                 rows are ours at once"
+            )
         }
-        Drift::Removed { user, group } => format!(
-            "the assignment of user {user} in group {group} was removed by another hand while the grant stands, and is \
-             put back; to keep somebody out, suspend them in Kisi or Nexudus, or name them in access.never_touch"
+        Drift::OtherMaker { row, user, group, created_by } => {
+            let by = created_by.map_or_else(|| "another hand".to_owned(), |by| format!("Kisi user {by}"));
+            let adopt = created_by.map(|by| format!("; 'gatehouse adopt --created-by {by}' makes it ours"));
+            format!(
+                "assignment {row} of user {user} in group {group} stands in the ledger, but by Kisi's word {by} made it: \
+                 it is left alone{}",
+                adopt.unwrap_or_default()
+            )
+        }
+        Drift::Removed { user, group, times, back_at } => {
+            let what = format!("the assignment of user {user} in group {group} was removed by another hand");
+            let keep_out = "to keep somebody out, suspend them in Kisi or Nexudus, or name them in access.never_touch";
+            match back_at {
+                None => format!("{what} while the grant stands, and is put back; {keep_out}"),
+                Some(at) => format!(
+                    "{what} {times} times in a day while the grant stands: it is put back ever more slowly, next at \
+                     {at}. If a program does it, switch it off for that group; {keep_out}"
+                ),
+            }
+        }
+        Drift::Changed { user, group } => format!(
+            "the window of the assignment of user {user} in group {group} was changed by another hand, and is put right \
+             while the grant stands; change the booking, pass or contract in Nexudus instead"
         ),
-        Drift::Suspended { user } => format!("user {user} has access, but another hand suspended them in Kisi"),
+        Drift::Suspended { user } => format!(
+            "user {user} has access, but another hand suspended them in Kisi: not enabled. If they may come in, enable \
+             them there"
+        ),
         Drift::Elevated { user, .. } => format!(
             "a customer's e-mail was changed to that of user {user}, who has an organization or place role: not followed"
         ),
@@ -167,7 +218,7 @@ fn links(state: &State) -> Said {
         }));
     }
     if let Some(why) = state.decision.plan.keeping {
-        notes.push(format!("access.no_access is taken as 'keep', since {why}; see access.sole_writer"));
+        notes.push(format!("access.no_access is taken as 'keep', since {why}; see kisi.sole_writer"));
     }
     notes.extend(
         state

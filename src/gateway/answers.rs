@@ -2,9 +2,10 @@
 
 use super::engine::Engine;
 use super::state::Decision;
+use crate::domain::compare::compare;
 use crate::domain::explain::{Explanation, Question, Who, explain};
 use crate::domain::{GroupId, LockId, Timestamp};
-use crate::report::plan::PlanReport;
+use crate::report::plan::{Beside, PlanReport};
 use crate::store::{Batch, Key};
 
 impl Engine {
@@ -62,6 +63,12 @@ impl Engine {
         let known = state.known(&rules, now);
         let question = Question { who, at: at.unwrap_or(now), door, group, verified };
         explain(&known, &question, &*state)
+    }
+
+    /// What other hands hold in linked groups, beside what Gatehouse would hold there.
+    pub fn beside(&self, now: Timestamp) -> Option<Beside> {
+        let rules = self.rules();
+        Beside::new(&compare(&self.state().known(&rules, now)))
     }
 
     /// What would be changed by that decision.

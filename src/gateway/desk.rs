@@ -13,7 +13,7 @@ use crate::domain::person::{Merged, Person, people};
 use crate::domain::plan::PersonRef;
 use crate::domain::{GroupId, Timestamp, UserId};
 use crate::report::desk::{
-    Access, Answer, Beat, Desk, EventPage, Health, HeldPlan, Hook, Hooked, Reply, Request, View,
+    Access, Answer, Beat, Desk, EventPage, Health, HeldPlan, Hook, Hooked, LedgerReport, Reply, Request, View,
 };
 use crate::report::{EventReport, Member, MemberPerson};
 use crate::store::EventQuery;
@@ -123,9 +123,24 @@ impl Counter {
                 let mut report = engine.plan_report(&decision);
                 let exit = u8::from(unread.is_some());
                 report.remarks.extend(unread);
+                report.beside = engine.beside(engine.guess());
                 Reply::value(exit, &report)
             }
             Request::Apply { yes } => self.apply(yes).await,
+            Request::Adopt { created_by, suspended, apply } => match self.read_anew().await {
+                // What is not known now is not made ours.
+                Some(unread) => Reply::error(1, format!("nothing was adopted: {unread}")),
+                None => match engine.adopt(created_by, suspended, apply).await {
+                    Ok(report) => Reply::value(0, &report),
+                    Err(error) => Reply::error(1, error),
+                },
+            },
+            Request::Ledger => {
+                let state = engine.state();
+                let owned = state.ledger.owned.values().cloned().collect();
+                let (patch_ignored, hands) = (state.ledger.patch_ignored, state.hands.clone());
+                Reply::value(0, &LedgerReport { owned, patch_ignored, hands })
+            }
             Request::Explain { who: text, at, door } => match who(&text) {
                 Err(wrong) => Reply::error(2, wrong),
                 Ok(who) => match engine.explain(&who, at, door, None) {

@@ -237,6 +237,19 @@ impl Engine {
         judged(&state.known(&rules, now), &mut state.guard.clone())
     }
 
+    /// Right after the start, with the clouds not read yet: what was held and what is to come are told by what the store
+    /// kept. Nothing is done by it.
+    pub fn foretell(&self) {
+        let kept = {
+            let state = self.state();
+            state.roster.read_at.is_some() && state.snapshot.customers.whole().is_some()
+        };
+        if kept {
+            let decision = Decision { at: None, ..self.preview(self.guess()) };
+            self.state().decision = decision;
+        }
+    }
+
     /// Decides over the whole, by what is known at `now`.
     pub fn decide(&self, now: Timestamp) -> Decision {
         let rules = self.rules();
@@ -248,6 +261,9 @@ impl Engine {
         let mut guard = std::mem::take(&mut state.guard);
         state.decision = judged(&state.known(&rules, now), &mut guard);
         state.guard = guard;
+        let mut hands = std::mem::take(&mut state.hands);
+        hands.observe(&state.known(&rules, now), &state.decision.plan.drift);
+        state.hands = hands;
         state.unpark();
         state.decision.clone()
     }

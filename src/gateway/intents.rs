@@ -35,7 +35,7 @@ pub(super) fn context(rules: &Rules, state: &State, intent: &Intent, now: Timest
         form: state.learnt.form(),
         intent_at: asked_for.map_or(intent.at, |at| at.min(intent.at)),
         tried: asked_for.is_some(),
-        adopted_suspended: false,
+        adopted_suspended: user.and_then(|user| state.ledger.accounts.get(&user)).is_some_and(|a| a.adopted_suspended),
         now,
     })
 }

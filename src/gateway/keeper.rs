@@ -69,5 +69,5 @@ async fn tidy(engine: &Engine) {
     batch.prune(events_before, seen_before);
     // A failure is told by the commit itself.
     let _ = engine.commit(batch).await;
-    engine.state().removed_by_others.retain(|(at, _)| now - *at < chrono::TimeDelta::hours(24));
+    engine.state().contests.prune(now);
 }

@@ -4,6 +4,7 @@
 //! Nexudus says, [`roster`] what Kisi holds; [`sync`] decides over the whole and carries out; [`events`] and
 //! [`hardware`] bring what happens at the doors; [`keeper`] tells how things are, [`post`] posts alerts. What decides is in `domain`.
 
+mod adopt;
 pub mod alarm;
 pub mod alerts;
 mod answers;

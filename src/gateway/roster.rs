@@ -60,7 +60,10 @@ pub async fn read(engine: &Engine) -> Result<(), String> {
     engine.state().since_roster.clear();
     let began = engine.guess();
     let reading = engine.kisi.read_roster(&groups, began).await.map_err(failed)?;
-    take(engine, reading, &groups);
+    let mut batch = Batch::new();
+    take(engine, reading, &groups, &mut batch);
+    // What is told of another hand is told; that it is told once more after a restart does no harm.
+    let _ = engine.commit(batch).await;
     let doubts = engine.state().unseen();
     look_at(engine, &doubts.0, &doubts.1, Class::Roster).await.map_err(failed)?;
     engine.succeeded(Cloud::Kisi, CALL);
@@ -80,8 +83,9 @@ fn wanted_groups(engine: &Engine) -> BTreeSet<GroupId> {
     groups
 }
 
-fn take(engine: &Engine, reading: Reading, groups: &BTreeSet<GroupId>) {
+fn take(engine: &Engine, reading: Reading, groups: &BTreeSet<GroupId>, batch: &mut Batch) {
     let linked = engine.rules().groups();
+    let now = engine.guess();
     let mut state = engine.state();
     let missing: Vec<String> = reading
         .missing
@@ -94,6 +98,7 @@ fn take(engine: &Engine, reading: Reading, groups: &BTreeSet<GroupId>) {
     state.link_notes.insert("roster", asides);
     let mut roster = reading.roster;
     roster.assignments.retain(|_, row| groups.contains(&row.group));
+    state.altered_in(&roster, now, batch);
     state.take_roster(roster);
 }
 
@@ -131,6 +136,7 @@ async fn learn(engine: &Engine, fact: &Fact) {
                     state.missed(row, now);
                 }
             }
+            Fact::RowSeen { row } => state.altered(row, now, &mut batch),
             _ => {}
         }
         state.learn(fact, &rules.site, now, &mut batch);

@@ -1,5 +1,6 @@
 //! From a configuration and what stands outside (clouds, broker, disk, clock) to an engine, as the store left it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock, Weak};
 
 use chrono::TimeDelta;
@@ -13,6 +14,8 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::domain::Timestamp;
 use crate::domain::guard::Memory;
+use crate::domain::ledger::Ledger;
+use crate::domain::roster::{Assignment, Roster};
 use crate::domain::time::Time;
 use crate::kisi::{self, KisiClient};
 use crate::net::Http;
@@ -141,10 +144,12 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
     let time = Time::starting(trusted);
     let now = time.guess(clock.mono().0, clock.wall());
     let ledger = store.load_ledger()?;
+    let mut roster = store.load_roster()?;
+    complete(&mut roster, &ledger);
     let next_intent = ledger.intents.keys().next_back().copied().unwrap_or(0);
     Ok(State {
         snapshot: store.load_snapshot()?,
-        roster: store.load_roster()?,
+        roster,
         ledger,
         time,
         guard: store.value::<Memory>(Key::Guard)?.unwrap_or_default(),
@@ -163,7 +168,8 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         strangers: Default::default(),
         doors_of_readers: Default::default(),
         parked: Vec::new(),
-        removed_by_others: Vec::new(),
+        contests: Default::default(),
+        hands: store.value(Key::Hands)?.unwrap_or_default(),
         since_roster: Vec::new(),
         events: recent(store)?,
         outbox: 0,
@@ -184,6 +190,27 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
     })
 }
 
+/// The roster is kept as it was last read whole; what was written since stands in the ledger. Who made these rows is
+/// left open: before anything is done to one, that very row is read.
+fn complete(roster: &mut Roster, ledger: &Ledger) {
+    let slots: BTreeSet<_> = ledger.owned.values().map(|owned| (owned.user, owned.group)).collect();
+    let kept = |row: &Assignment| ledger.owned.contains_key(&row.id) || !slots.contains(&(row.user, row.group));
+    roster.assignments.retain(|_, row| kept(row));
+    for owned in ledger.owned.values() {
+        let known = roster.assignments.remove(&owned.id);
+        let row = Assignment {
+            id: owned.id,
+            user: owned.user,
+            group: owned.group,
+            role: known.as_ref().map_or_else(|| "group_basic".to_owned(), |row| row.role.clone()),
+            valid_from: owned.valid_from,
+            valid_until: owned.valid_until,
+            created_by: known.and_then(|row| row.created_by),
+        };
+        roster.assignments.insert(row.id, row);
+    }
+}
+
 fn recent(store: &Store) -> Result<std::collections::VecDeque<crate::domain::event::Event>, StoreError> {
     let query = crate::store::EventQuery { after: None, since: None, door: None, limit: super::state::EVENTS_SHOWN };
     Ok(store.events(&query)?.into_iter().map(|(_, event)| event).collect())
@@ -196,8 +223,8 @@ fn store_notes(opened: &Opened) -> Vec<String> {
         (
             "the ledger",
             &opened.ledger,
-            "which assignments are ours is no longer known: those that our key made are left alone unless \
-             kisi.key_is_ours_alone is true; events that had not been published are read again from Kisi",
+            "which assignments are ours is no longer known: those that our key made are left alone until 'gatehouse \
+             adopt', unless kisi.key_is_ours_alone is true; events that had not been published are read again from Kisi",
         ),
     ];
     for (name, opening, what) in files {
@@ -207,9 +234,14 @@ fn store_notes(opened: &Opened) -> Vec<String> {
         }
     }
     if opened.ledger_lost() && matches!(opened.ledger, Opening::Fresh) {
-        notes.push("the ledger is gone though the cache is there: which assignments are ours is not known".to_owned());
+        notes.push(
+            "the ledger is gone though the cache is there: which assignments are ours is not known. Put a backup back, or \
+             see 'gatehouse adopt'"
+                .to_owned(),
+        );
     }
     notes.extend(opened.aside.iter().map(|row| format!("a row of the store could not be read: {row:?}")));
+    notes.truncate(super::state::STORE_NOTES_MAX);
     notes
 }
 

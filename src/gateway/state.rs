@@ -12,11 +12,13 @@ use super::connection::Link;
 use super::engine::Cloud;
 use super::letters::Letters;
 use crate::clock::Mono;
+use crate::domain::contest::Contests;
 use crate::domain::event::Door;
 use crate::domain::explain::Undone;
 use crate::domain::guard::Memory;
+use crate::domain::hands::Hands;
 use crate::domain::ledger::{Account, Fact, Ledger, Owned};
-use crate::domain::plan::{Change, Drift, Plan};
+use crate::domain::plan::{Action, Change, Plan};
 use crate::domain::reconcile::Known;
 use crate::domain::roster::{Assignment, Roster};
 use crate::domain::snapshot::{Aside, Entity, Snapshot};
@@ -28,6 +30,9 @@ use crate::store::Batch;
 
 /// How many of the latest events the page shows.
 pub const EVENTS_SHOWN: usize = 20;
+
+/// How many notes about the store are kept.
+pub const STORE_NOTES_MAX: usize = 100;
 
 /// How long a decision stands with nothing new at most.
 const DECIDED_ANEW: TimeDelta = TimeDelta::minutes(5);
@@ -104,8 +109,10 @@ pub struct State {
     pub doors_of_readers: BTreeMap<ReaderId, Door>,
     /// Changes that Kisi refused for themselves alone.
     pub parked: Vec<Parked>,
-    /// Rows of ours that another hand removed, lately.
-    pub removed_by_others: Vec<(Timestamp, Drift)>,
+    /// What another hand did to rows of ours, lately.
+    pub contests: Contests,
+    /// Who else makes rows in linked groups.
+    pub hands: Hands,
     /// Facts since the roster that is being read began to be read: they are newer than its lists.
     pub since_roster: Vec<Fact>,
     /// The latest events, newest last.
@@ -164,7 +171,8 @@ impl State {
                 let customers = user.marked_customer().into_iter().collect();
                 let (id, email) = (user.id, user.email.clone());
                 let managed = user.marked_site().is_none_or(|marked| marked == site);
-                let account = Account { user: id, customers, email, managed, no_access_since: None };
+                let account =
+                    Account { user: id, customers, email, managed, no_access_since: None, adopted_suspended: false };
                 self.note(account, batch);
             }
             Fact::UserGone { user } => {
@@ -266,8 +274,50 @@ impl State {
         let Some(owned) = self.ledger.owned.get(&row) else { return };
         let over = owned.valid_until.is_some_and(|until| until <= now);
         if !over {
-            self.removed_by_others.push((now, Drift::Removed { user: owned.user, group: owned.group }));
+            self.contests.removed(owned.user, owned.group, now);
         }
+    }
+
+    /// Notes that a row of ours has another window than we gave it, without our doing. What stands there is noted too,
+    /// so that it is told once.
+    pub fn altered(&mut self, row: &Assignment, now: Timestamp, batch: &mut Batch) {
+        let Some(owned) = self.ledger.owned.get(&row.id) else { return };
+        let under_way = |intent: &crate::domain::ledger::Intent| match &intent.change.action {
+            Action::Moved { row: of, .. } | Action::Removed { row: of, .. } => *of == row.id,
+            _ => false,
+        };
+        let same = (owned.valid_from, owned.valid_until) == (row.valid_from, row.valid_until);
+        let slot = (owned.user, owned.group) == (row.user, row.group);
+        if same || !slot || self.ledger.intents.values().any(under_way) {
+            return;
+        }
+        let noted = Owned { valid_from: row.valid_from, valid_until: row.valid_until, ..owned.clone() };
+        self.contests.changed(row.user, row.group, now);
+        self.own(noted, batch);
+    }
+
+    /// Rows that a whole reading shows otherwise than we gave them; not those written since it began.
+    pub fn altered_in(&mut self, roster: &Roster, now: Timestamp, batch: &mut Batch) {
+        let written: BTreeSet<AssignmentId> = self
+            .since_roster
+            .iter()
+            .filter_map(|fact| match fact {
+                Fact::RowWritten { row, .. } | Fact::RowSeen { row } => Some(row.id),
+                _ => None,
+            })
+            .collect();
+        let owned: Vec<AssignmentId> = self.ledger.owned.keys().copied().filter(|id| !written.contains(id)).collect();
+        for row in owned.iter().filter_map(|id| roster.assignments.get(id)) {
+            self.altered(row, now, batch);
+        }
+    }
+
+    /// Something about the store that the operator must know; the oldest of too many go.
+    pub fn note_store(&mut self, note: String) {
+        if self.store_notes.len() >= STORE_NOTES_MAX {
+            self.store_notes.remove(0);
+        }
+        self.store_notes.push(note);
     }
 
     /// Keeps a change from being tried again at once.
@@ -333,7 +383,15 @@ impl Undone for State {
             let id = self.decision.held_id.clone().unwrap_or_default();
             format!("'{}' is held by the guard under plan {id}", change.word())
         });
-        parked.or(held)
+        let now = self.decision.at;
+        let waiting = user.zip(group).zip(now).and_then(|((user, group), now)| {
+            let (contest, back_at) = self.contests.waits(user, group, now)?;
+            Some(format!(
+                "another hand in Kisi removed the assignment {} times in a day: it is put back at {back_at}",
+                contest.removed
+            ))
+        });
+        parked.or(held).or(waiting)
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::adopt;
 use super::connection::Fault;
 use super::engine::{Cloud, Engine};
 use super::events::fault_of;
@@ -55,6 +56,7 @@ enum Next {
 pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     let mut failures = 0;
     let mut tally = Tally::new(engine.clock.mono());
+    engine.foretell();
     loop {
         engine.beat("sync");
         let turn = engine.passing.lock().await;
@@ -172,6 +174,7 @@ async fn keep(
         for account in &decision.plan.accounts {
             state.note(account.clone(), &mut batch);
         }
+        batch.value_along(Key::Hands, &state.hands);
         let guard = &state.guard;
         if (&guard.held, &guard.lists, &guard.approved) != (&before.held, &before.lists, &before.approved) {
             batch.value(Key::Guard, guard);
@@ -198,9 +201,7 @@ async fn carry_out_all(engine: &Engine, decision: &Decision, tally: &mut Tally) 
         if !may_write(engine) {
             return Next::Wait;
         }
-        let waits_for_user = matches!(change.action, Action::Added { .. }) && change.person.user.is_none();
-        let mono = engine.clock.mono();
-        if waits_for_user || engine.state().parked(change).is_some_and(|parked| parked.until > mono) {
+        if set_aside(engine, change) {
             continue;
         }
         made += 1;
@@ -216,6 +217,17 @@ async fn carry_out_all(engine: &Engine, decision: &Decision, tally: &mut Tally) 
     if made > 0 { Next::Again } else { Next::Wait }
 }
 
+/// Whether the change waits: for its user to be made, after a failure, or because another hand keeps removing the row.
+fn set_aside(engine: &Engine, change: &Change) -> bool {
+    let (mono, now) = (engine.clock.mono(), engine.guess());
+    let state = engine.state();
+    let added = matches!(change.action, Action::Added { .. });
+    let waits_for_user = added && change.person.user.is_none();
+    let slot = change.person.user.zip(change.group()).filter(|_| added);
+    let contested = slot.is_some_and(|(user, group)| state.contests.waits(user, group, now).is_some());
+    waits_for_user || contested || state.parked(change).is_some_and(|parked| parked.until > mono)
+}
+
 /// How one change went.
 enum Step {
     /// On to the next: it was made, or is set aside.
@@ -228,7 +240,7 @@ enum Step {
 
 async fn carry_out(engine: &Engine, change: &Change, tally: &mut Tally) -> Step {
     if let Action::Adopted { row: Some(row), .. } = &change.action {
-        return match adopt(engine, change, *row).await {
+        return match adopt::take_back(engine, change, *row).await {
             true => Step::Done,
             false => Step::Pause,
         };
@@ -361,25 +373,6 @@ fn fault_of_failure(failure: &Failure) -> Option<Fault> {
         Failure::Replacing(inner) => fault_of_failure(inner),
         _ => None,
     }
-}
-
-/// Makes a row of our key ours in the ledger; Kisi is not written.
-async fn adopt(engine: &Engine, change: &Change, row: crate::domain::AssignmentId) -> bool {
-    let now = engine.guess();
-    let mut batch = Batch::new();
-    {
-        let rules = engine.rules();
-        let mut state = engine.state();
-        let Some(row) = state.roster.assignments.get(&row).cloned() else { return true };
-        let fact = Fact::RowWritten { row, reason: change.reason, customer: change.person.customer };
-        state.learn(&fact, &rules.site, now, &mut batch);
-        state.dirty = true;
-    }
-    let kept = engine.commit(batch).await.is_ok();
-    if kept {
-        engine.memberships.push(membership(change, engine.settings.people, now));
-    }
-    kept
 }
 
 /// What a pass has done.

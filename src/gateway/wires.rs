@@ -59,7 +59,7 @@ impl Outbox for Wires {
     fn set_aside(&self, row: u64, why: String) -> Boxed<'_, Result<(), OutboxError>> {
         Box::pin(async move {
             tracing::error!(row, why, "an event can't be published and is set aside");
-            self.engine.state().store_notes.push(format!("event {row} can't be published: {why}"));
+            self.engine.state().note_store(format!("event {row} can't be published: {why}"));
             self.published(vec![row]).await
         })
     }

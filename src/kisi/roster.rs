@@ -63,14 +63,14 @@ pub enum Elevated {
 }
 
 /// Whether an account may be suspended or deleted, by all its roles, read immediately before. `ours` says whether an
-/// assignment is in the ledger.
-pub fn may_lose_account(roles: &[Role], ours: impl Fn(AssignmentId) -> bool) -> Result<(), Elevated> {
+/// assignment is in the ledger, and by Kisi's word made by the hand that it says.
+pub fn may_lose_account(roles: &[Role], ours: impl Fn(&Role) -> bool) -> Result<(), Elevated> {
     for role in roles {
         match (&role.scope, role.assignee) {
             (_, Assignee::Team) => return Err(Elevated::Team),
             (Scope::Organization, _) => return Err(Elevated::Organization(role.role.clone())),
             (Scope::Place, _) => return Err(Elevated::Place(role.role.clone())),
-            (Scope::Group(_), Assignee::User(_)) if ours(role.id) => {}
+            (Scope::Group(_), Assignee::User(_)) if ours(role) => {}
             (Scope::Group(group), _) => return Err(Elevated::Foreign { row: role.id, group: *group }),
             (Scope::Other(scope), _) => {
                 return Err(Elevated::Unreadable(format!("assignment {} applies to a '{scope}'", role.id)));

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Alert, AlertKind, DoorState, EventReport, Member, MemberPerson, Status};
-use crate::domain::{GroupId, LockId, Reason, Timestamp, Zone};
+use crate::domain::hands::Hands;
+use crate::domain::ledger::Owned;
+use crate::domain::{GroupId, LockId, Reason, Timestamp, UserId, Zone};
 
 /// An answer that may take a while.
 pub type Answer<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
@@ -95,6 +97,17 @@ pub enum Request {
         /// At most so many: with `after` the first, else the newest.
         limit: usize,
     },
+    /// What another hand made in linked groups: an [`AdoptReport`](super::adopt::AdoptReport).
+    Adopt {
+        /// Whose hand.
+        created_by: UserId,
+        /// With the users suspended while they held no grant.
+        suspended: bool,
+        /// It becomes ours.
+        apply: bool,
+    },
+    /// What is ours: a [`LedgerReport`].
+    Ledger,
     /// A full pass, now.
     Sync,
     /// Releases what the guard holds under that id.
@@ -137,6 +150,17 @@ impl Reply {
     pub fn error(exit: u8, error: impl Into<String>) -> Reply {
         Reply { exit, outcome: Outcome::Error(error.into()) }
     }
+}
+
+/// The answer to [`Request::Ledger`]: what `check --online` judges Kisi by.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LedgerReport {
+    /// Assignments that are ours.
+    pub owned: Vec<Owned>,
+    /// Kisi ignores a changed window (rules 3).
+    pub patch_ignored: bool,
+    /// Who else makes assignments in linked groups.
+    pub hands: Hands,
 }
 
 /// The answer to [`Request::Events`].

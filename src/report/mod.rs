@@ -2,6 +2,7 @@
 //!
 //! Plain values and their JSON, nothing else: whoever shows them decides nothing.
 
+pub mod adopt;
 pub mod desk;
 pub mod plan;
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::compare::Comparison;
 use crate::domain::explain::PersonShown;
 use crate::domain::plan::Change;
-use crate::domain::{GroupId, Reason, Timestamp};
+use crate::domain::{AssignmentId, GroupId, Reason, Timestamp, UserId};
 
 /// One change as verbs show it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +58,81 @@ pub struct PlanReport {
     /// What removals wait for, what was refused, what was left undone: for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+    /// What other hands hold in linked groups beside what Gatehouse would hold; absent where they hold nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
+}
+
+/// Where other hands and Gatehouse differ.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Beside {
+    /// How many of their assignments give just what Gatehouse would give.
+    pub same: usize,
+    /// Where they differ.
+    pub differ: Vec<DifferenceReport>,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DifferenceReport {
+    /// In which group.
+    pub group: GroupId,
+    /// For whom.
+    pub person: PersonShown,
+    /// What Gatehouse would hold; null: nothing, there is no grant.
+    pub ours: Option<OursReport>,
+    /// What the other holds; null: nothing, though a window is open now.
+    pub theirs: Option<TheirsReport>,
+}
+
+/// What Gatehouse would hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OursReport {
+    /// Its window.
+    pub valid_from: Option<Timestamp>,
+    /// Its window.
+    pub valid_until: Option<Timestamp>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What another hand holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TheirsReport {
+    /// Which assignment.
+    pub assignment: AssignmentId,
+    /// Who made it.
+    pub created_by: Option<UserId>,
+    /// Its window.
+    pub valid_from: Option<Timestamp>,
+    /// Its window.
+    pub valid_until: Option<Timestamp>,
+}
+
+impl Beside {
+    /// A report of that; absent where nothing was compared.
+    pub fn new(comparison: &Comparison) -> Option<Beside> {
+        let differ = comparison.differ.iter().map(|difference| DifferenceReport {
+            group: difference.group,
+            person: PersonShown {
+                customer: difference.person.customer,
+                user: difference.person.user,
+                email: difference.person.email.clone(),
+            },
+            ours: difference.ours.map(|(window, reason)| OursReport {
+                valid_from: window.from(),
+                valid_until: window.until(),
+                reason,
+            }),
+            theirs: difference.theirs.as_ref().map(|row| TheirsReport {
+                assignment: row.id,
+                created_by: row.created_by,
+                valid_from: row.valid_from,
+                valid_until: row.valid_until,
+            }),
+        });
+        (*comparison != Comparison::default()).then(|| Beside { same: comparison.same, differ: differ.collect() })
+    }
 }
 
 impl PlanReport {
@@ -77,6 +153,7 @@ impl PlanReport {
             changes: changes.iter().map(ChangeReport::from).collect(),
             held: held.iter().map(ChangeReport::from).collect(),
             remarks,
+            beside: None,
         }
     }
 }

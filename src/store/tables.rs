@@ -183,6 +183,8 @@ pub enum Key {
     Rereads,
     /// What `alert.url` was last told of each alert.
     Alerts,
+    /// Who else makes rows in linked groups, and when (rules 5).
+    Hands,
 }
 
 impl Key {
@@ -198,6 +200,7 @@ impl Key {
             Key::KnownCommands => "known_commands",
             Key::Rereads => "rereads",
             Key::Alerts => "alerts",
+            Key::Hands => "hands",
         }
     }
 }

@@ -185,8 +185,14 @@ impl World {
 
     /// The ledger knows the user by that address.
     pub fn account(&mut self, user: UserId, customer: CustomerId, address: &str, managed: bool) {
-        let account =
-            Account { user, customers: vec![customer], email: Email::parse(address), managed, no_access_since: None };
+        let account = Account {
+            user,
+            customers: vec![customer],
+            email: Email::parse(address),
+            managed,
+            no_access_since: None,
+            adopted_suspended: false,
+        };
         self.ledger.accounts.insert(user, account);
     }
 

@@ -10,7 +10,7 @@ use crate::domain::{Email, UserId};
 use crate::kisi::body::{Metadata, NewUser, UserPatch, instant, json, marked};
 use crate::kisi::client::Turn;
 use crate::kisi::error::KisiError;
-use crate::kisi::roster::may_lose_account;
+use crate::kisi::roster::{Role, may_lose_account};
 use crate::kisi::wire::{self, people::UserRow};
 use crate::net::Method;
 
@@ -150,7 +150,10 @@ impl Job<'_> {
     /// All roles over all scopes, read immediately before (rules 5).
     async fn check_may_lose(&self, user: UserId) -> Result<(), Failure> {
         let roles = self.kisi.all_roles_of(self.class, user).await.map_err(unread)?;
-        let ours = |row| self.ctx.owned.iter().any(|owned| owned.id == row);
+        let ours = |role: &Role| {
+            let owned = self.ctx.owned.iter().find(|owned| owned.id == role.id);
+            owned.is_some_and(|owned| role.created_by == Some(owned.adopted_from.unwrap_or(self.ctx.us)))
+        };
         may_lose_account(&roles, ours).map_err(Failure::MayNot)
     }
 

@@ -55,6 +55,7 @@ fn account(user: u64, managed: bool) -> Account {
         email: Email::parse("Ada@Example.org"),
         managed,
         no_access_since: managed.then(|| at(9)),
+        adopted_suspended: managed,
     }
 }
 

@@ -138,3 +138,64 @@ async fn promise_5_a_list_that_comes_back_empty_takes_nothing() {
     assert_eq!(rows(&rig), 7);
     rig.finish().await;
 }
+
+/// What is held is told after a restart too, with both clouds away, and is not carried out; an approval covers that
+/// list alone, and what is no longer wanted is let go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_5_what_is_held_survives_a_restart_and_an_approval_covers_its_list_alone() {
+    let (mut rig, bookings) = eight(|settings| {
+        settings.set("access.no_access_after", r#""0s""#);
+    })
+    .await;
+    let group = rig.boardroom.group;
+    for booking in &bookings[..4] {
+        rig.nexudus(|site| site.cancel_booking(*booking)).unwrap();
+    }
+    let alert = held(&mut rig, 4).await;
+    let plan = alert["detail"]["plan"].clone();
+    rig.stop().await;
+    rig.kisi(|kisi, _| kisi.faults.down = true);
+    rig.nexudus.lock().unwrap().faults.down = true;
+    rig.watch_anew().await;
+    rig.start();
+    let told = rig
+        .until("what is held to be told again", 15, |rig| {
+            let messages = rig.watcher.on_topic(&format!("{ROOT}/alert/guard"));
+            let mut told = messages.into_iter().filter(|message| !message.retained).map(|message| message.json());
+            told.find(|alert| alert["active"] == true)
+        })
+        .await;
+    assert_eq!(told["detail"]["plan"], plan, "under the same id");
+    for removal in told["detail"]["removals"].as_array().unwrap() {
+        assert!(
+            removal["reason"]["kind"] == "booking" && removal["reason"]["id"].is_i64(),
+            "with its reason: {removal}"
+        );
+    }
+    let page = rig.get("/").unwrap().1;
+    assert!(page.contains(plan.as_str().unwrap()), "and on the page");
+    rig.kisi(|kisi, _| kisi.faults.down = false);
+    rig.nexudus.lock().unwrap().faults.down = false;
+    rig.gateway.as_ref().unwrap().signal("HUP");
+    rig.ready().await;
+    rig.until_roster_read(1, 60).await;
+    assert_eq!(rows(&rig), 8, "still held");
+
+    // One comes back: it is let go, and the rest has an id of its own.
+    let (from, to) = (rig.in_min(-10), rig.in_min(60));
+    rig.book(90_210, BOARDROOM, from, to);
+    let three = held(&mut rig, 3).await;
+    assert_ne!(three["detail"]["plan"], plan);
+    let yes = rig.verb(&["apply", "--yes", "--json"]).await;
+    assert_eq!(yes.exit, 0, "{yes:?}");
+    assert_eq!(rows(&rig), 5);
+    // Three more within the hour are judged anew.
+    for booking in &bookings[4..7] {
+        rig.nexudus(|site| site.cancel_booking(*booking)).unwrap();
+    }
+    let alert = held(&mut rig, 3).await;
+    assert!(alert["message"].as_str().unwrap().contains("3 of"), "{alert}");
+    assert_eq!(rows(&rig), 5);
+    assert!(rig.row("Ada", group).is_some(), "who came back");
+    rig.finish().await;
+}

@@ -7,9 +7,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod access;
+mod accounts;
+mod adopt;
 mod alerts;
 mod clouds;
 mod commands;
+mod drift;
 mod events;
 mod foreign;
 mod gate;

@@ -29,7 +29,14 @@ fn user(id: UserId, address: &str, marked: Option<u64>) -> User {
 
 fn noted(user: UserId, customers: &[u64], address: &str) -> Account {
     let customers = customers.iter().map(|id| CustomerId(*id)).collect();
-    Account { user, customers, email: Some(email(address)), managed: true, no_access_since: None }
+    Account {
+        user,
+        customers,
+        email: Some(email(address)),
+        managed: true,
+        no_access_since: None,
+        adopted_suspended: false,
+    }
 }
 
 fn find(users: &[User], noted: &[Account], address: &str, customer: u64) -> Match {
