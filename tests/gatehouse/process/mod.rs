@@ -17,6 +17,7 @@ mod gateway;
 mod guard;
 mod hooks;
 mod invariants;
+mod kills;
 mod life;
 mod receiver;
 mod rig;
