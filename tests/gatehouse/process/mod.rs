@@ -10,6 +10,7 @@ mod access;
 mod alerts;
 mod clouds;
 mod commands;
+mod disk;
 mod events;
 mod foreign;
 mod gate;
