@@ -22,7 +22,7 @@ use crate::domain::ledger::{Fact, Intent};
 use crate::domain::plan::{Action, Change};
 use crate::kisi::error::{Fault as CallFault, KisiError};
 use crate::kisi::write::{Ctx, Failure, Outcome};
-use crate::net::backoff::doubled;
+use crate::net::backoff::{doubled, spread};
 use crate::report::LastSync;
 use crate::report::plan::PlanReport;
 use crate::store::{Batch, Key};
@@ -70,7 +70,7 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
             }
             Next::Pause => {
                 failures += 1;
-                doubled(PAUSE, PAUSE_MAX, failures)
+                spread(doubled(PAUSE, PAUSE_MAX, failures), engine.clock.mono())
             }
         };
         engine.tell(false);
@@ -372,7 +372,8 @@ async fn adopt(engine: &Engine, change: &Change, row: crate::domain::AssignmentI
         let mut state = engine.state();
         let Some(row) = state.roster.assignments.get(&row).cloned() else { return true };
         let fact = Fact::RowWritten { row, reason: change.reason, customer: change.person.customer };
-        state.learn(&fact, &rules.site, now, &mut batch);
+        // Written before anything that this ledger knows of: it is of the baseline, whose first removals wait (rules 6).
+        state.learn(&fact, &rules.site, Timestamp::UNIX_EPOCH, &mut batch);
         state.dirty = true;
     }
     let kept = engine.commit(batch).await.is_ok();

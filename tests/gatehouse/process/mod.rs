@@ -10,6 +10,7 @@ mod access;
 mod alerts;
 mod clouds;
 mod commands;
+mod damage;
 mod disk;
 mod events;
 mod foreign;
