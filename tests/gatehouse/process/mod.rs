@@ -21,6 +21,7 @@ mod hooks;
 mod invariants;
 mod kills;
 mod life;
+mod outages;
 mod receiver;
 mod rig;
 mod settings;
