@@ -8,6 +8,7 @@
 
 mod access;
 mod alerts;
+mod clock;
 mod clouds;
 mod commands;
 mod damage;
@@ -27,6 +28,7 @@ mod rig;
 mod settings;
 mod shape;
 mod sought;
+mod tls;
 mod topics;
 mod verbs;
 mod watcher;
