@@ -181,6 +181,9 @@ pub fn status(status: &Status, look: &Look) -> String {
         "access", c.people, c.grants, c.open_now, c.assignments
     );
     let _ = writeln!(out, "{:<10}{} pending, {} held, {} events to publish", "waiting", c.pending, c.held, c.outbox);
+    for (kind, message) in &status.alerts {
+        let _ = writeln!(out, "{}", look.paint("31", &format!("alert     {}: {message}", kind.name())));
+    }
     if let Some(at) = status.next_change_at {
         let _ = writeln!(out, "{:<10}{}", "next", look.time(at));
     }

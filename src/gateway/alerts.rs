@@ -32,7 +32,13 @@ impl Alerts {
         changed
     }
 
-    /// As they stand.
+    /// Those that stand, and what each says.
+    pub fn told(&self) -> BTreeMap<AlertKind, String> {
+        let active = self.0.iter().filter(|(_, alert)| alert.active);
+        active.map(|(kind, alert)| (*kind, alert.message.clone())).collect()
+    }
+
+    /// All, active or not.
     pub fn all(&self) -> &BTreeMap<AlertKind, Alert> {
         &self.0
     }

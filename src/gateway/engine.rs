@@ -411,12 +411,13 @@ impl Engine {
             },
             next_change_at: plan.next_at,
             last_sync: state.last_sync.clone(),
+            alerts: state.alerts.told(),
         }
     }
 
     /// Judges the alerts and says what is retained, where anything of it changed. `beat`: also where only time passed.
     pub fn tell(&self, beat: bool) {
-        let status = self.status();
+        let mut status = self.status();
         let rules = self.rules();
         let mut state = self.state();
         let asked = Asked {
@@ -437,6 +438,7 @@ impl Engine {
                 self.post.notify_one();
             }
         }
+        status.alerts = state.alerts.told();
         let before = self.retained.borrow().status.clone();
         let quiet = before.as_ref().is_some_and(|before| same_but_for_time(before, &status));
         let next = Retained {

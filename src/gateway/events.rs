@@ -16,7 +16,7 @@ use crate::domain::event::Event;
 use crate::domain::{LockId, ReaderId, Timestamp, UserId};
 use crate::kisi::error::{Fault as CallFault, KisiError};
 use crate::kisi::record::{self, Hint, Interval, Kind, Known, Mark, Outage};
-use crate::net::backoff::doubled;
+use crate::net::backoff::{doubled, spread};
 use crate::net::pace::Class;
 use crate::store::{Batch, Key, StoreError};
 
@@ -85,7 +85,7 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
             Err(error) => {
                 tracing::debug!(error, "the record could not be read");
                 failures += 1;
-                doubled(PAUSE, PAUSE_MAX, failures).max(engine.settings.events)
+                spread(doubled(PAUSE, PAUSE_MAX, failures), engine.clock.mono()).max(engine.settings.events)
             }
         };
         let hint = async {
@@ -268,8 +268,15 @@ async fn follow(engine: &Engine, fresh: Vec<Event>) {
     if rows.is_empty() && users.is_empty() {
         return;
     }
-    if let Err(error) = look_at(engine, &rows, &users, Class::Roster).await {
+    let rows = rows.iter().map(|row| (std::slice::from_ref(row), [].as_slice()));
+    let users = users.iter().map(|user| ([].as_slice(), std::slice::from_ref(user)));
+    for (row, user) in rows.chain(users) {
+        let Err(error) = look_at(engine, row, user, Class::Roster).await else { continue };
         tracing::warn!(%error, "what another hand changed in Kisi could not be read; the next roster will");
+        // One that is not of a kind we know says nothing of the others.
+        if fault_of(&error) != Fault::Poor {
+            break;
+        }
     }
     engine.sync.notify_one();
 }

@@ -11,7 +11,7 @@ use crate::domain::ledger::Fact;
 use crate::domain::{AssignmentId, GroupId, Timestamp, UserId};
 use crate::kisi::error::KisiError;
 use crate::kisi::roster::Reading;
-use crate::net::backoff::doubled;
+use crate::net::backoff::{doubled, spread};
 use crate::net::pace::Class;
 use crate::store::Batch;
 
@@ -35,7 +35,7 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
             Err(error) => {
                 tracing::debug!(error, "the roster could not be read");
                 failures += 1;
-                doubled(PAUSE, PAUSE_MAX, failures)
+                spread(doubled(PAUSE, PAUSE_MAX, failures), engine.clock.mono())
             }
         };
         tokio::select! {

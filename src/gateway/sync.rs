@@ -23,7 +23,7 @@ use crate::domain::ledger::{Fact, Intent};
 use crate::domain::plan::{Action, Change};
 use crate::kisi::error::{Fault as CallFault, KisiError};
 use crate::kisi::write::{Ctx, Failure, Outcome};
-use crate::net::backoff::doubled;
+use crate::net::backoff::{doubled, spread};
 use crate::report::LastSync;
 use crate::report::plan::PlanReport;
 use crate::store::{Batch, Key};
@@ -72,7 +72,7 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
             }
             Next::Pause => {
                 failures += 1;
-                doubled(PAUSE, PAUSE_MAX, failures)
+                spread(doubled(PAUSE, PAUSE_MAX, failures), engine.clock.mono())
             }
         };
         engine.tell(false);

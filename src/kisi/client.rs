@@ -237,6 +237,11 @@ impl KisiClient {
                 state.hold = Some(unsaid);
                 self.pace.hold_until(now.plus(said.unwrap_or(unsaid).min(LONGEST_HOLD)));
             }
+            Some(KisiError::Passing { fault: Fault::Broken(_), .. }) => {
+                if let Some(said) = answer.as_ref().ok().and_then(retry_after) {
+                    self.pace.hold_until(now.plus(said.min(LONGEST_HOLD)));
+                }
+            }
             Some(_) => {}
         }
         match (error, answer) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::Response;
+use crate::clock::Mono;
 
 /// Pauses that double with each failure in a row, spread over their whole length so that boxes which failed together
 /// don't come back together ("full jitter").
@@ -48,6 +49,13 @@ impl Backoff {
 pub fn doubled(floor: Duration, ceiling: Duration, failures: u32) -> Duration {
     let factor = 1u32.checked_shl(failures).filter(|factor| *factor != 0).unwrap_or(u32::MAX);
     floor.saturating_mul(factor).min(ceiling)
+}
+
+/// `span`, or as little as half of it, as the reading of a monotonic clock has it: boxes that failed together have
+/// been running for different times, and don't come back together.
+pub fn spread(span: Duration, at: Mono) -> Duration {
+    let nanos = u64::try_from(at.0.as_nanos()).unwrap_or(u64::MAX);
+    span.mul_f64(0.5 + fastrand::Rng::with_seed(nanos).f64() / 2.0)
 }
 
 /// What the answer's `Retry-After` asks for: seconds, or an HTTP date, which is taken against the answer's own `Date`
@@ -94,6 +102,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Boxes whose loops failed at different readings of their clocks come back at different times, and none later than
+    /// the pause.
+    #[test]
+    fn pauses_are_spread_over_the_upper_half() {
+        let spread_at = |ms: u64| spread(Duration::from_secs(60), Mono(Duration::from_millis(ms)));
+        let pauses: std::collections::BTreeSet<Duration> = (0..100).map(spread_at).collect();
+        assert!(pauses.len() > 90 && pauses.iter().all(|pause| (30..=60).contains(&pause.as_secs())));
+        assert!(pauses.first().is_some_and(|least| *least < Duration::from_secs(33)));
+        assert!(pauses.last().is_some_and(|most| *most > Duration::from_secs(57)));
     }
 
     #[test]

@@ -244,9 +244,14 @@ pub struct Beat {
 }
 
 impl Health {
-    /// Whether all loops go round and the store can be written. The clouds and the broker play no part: no restart
-    /// brings those back.
+    /// Whether all loops go round: else it is to be restarted. The clouds, the broker and the disk play no part: no
+    /// restart brings those back, and none makes room.
     pub fn is_live(&self) -> bool {
-        self.store_error.is_none() && self.loops.iter().all(|beat| beat.alive)
+        self.loops.iter().all(|beat| beat.alive)
+    }
+
+    /// Whether all loops go round and the store can be written.
+    pub fn is_well(&self) -> bool {
+        self.store_error.is_none() && self.is_live()
     }
 }

@@ -128,6 +128,9 @@ pub struct Status {
     pub next_change_at: Option<Timestamp>,
     /// The last pass that did something.
     pub last_sync: Option<LastSync>,
+    /// The alerts that stand, and what each says.
+    #[serde(default)]
+    pub alerts: BTreeMap<AlertKind, String>,
 }
 
 /// A door, a lock in Kisi: the `door/<id>/state` topic. Absent values are not known.

@@ -138,12 +138,12 @@ async fn style() -> impl IntoResponse {
 
 async fn healthz(State(desk): State<Arc<dyn Desk>>) -> Response {
     let health = desk.health();
-    answer(health.is_live(), health)
+    answer(health.is_well(), health)
 }
 
 async fn readyz(State(desk): State<Arc<dyn Desk>>) -> Response {
     let health = desk.health();
-    answer(health.is_live() && health.waiting_for.is_none(), health)
+    answer(health.is_well() && health.waiting_for.is_none(), health)
 }
 
 fn answer(ok: bool, health: Health) -> Response {

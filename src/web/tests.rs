@@ -44,6 +44,7 @@ fn view(people: People) -> View {
         counts: Counts { people: 41, ..Counts::default() },
         next_change_at: Some(at(3600)),
         last_sync: None,
+        alerts: std::collections::BTreeMap::new(),
     };
     let person = PersonRef {
         customer: Some(CustomerId(31)),

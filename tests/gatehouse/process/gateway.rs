@@ -13,16 +13,25 @@ pub const KISI_KEY: &str = "kisi-key-8f3a61c0d94e";
 /// How long a verb may take: a first pass over both clouds, at the clouds' pace.
 const VERB: Duration = Duration::from_secs(60);
 
+/// What surrounds the binary beside its files: another clock, another file system, another list of authorities.
+#[derive(Clone, Default)]
+pub struct World {
+    /// A program, with its arguments, that becomes the binary in the end.
+    pub within: Vec<String>,
+    /// More of the environment.
+    pub env: Vec<(String, String)>,
+}
+
 /// `gatehouse run`; killed with this.
 pub struct Gateway {
     process: Child,
 }
 
 impl Gateway {
-    /// Starts it; what it logs is added to `stderr` of that directory.
-    pub fn start(directory: &Path, logs: &str) -> Gateway {
+    /// Starts it in that world; what it logs is added to `stderr` of that directory.
+    pub fn start(directory: &Path, logs: &str, world: &World) -> Gateway {
         let stderr = OpenOptions::new().create(true).append(true).open(directory.join("stderr")).unwrap();
-        let process = command(directory, &["run"])
+        let process = command(directory, &["run"], world)
             .env("RUST_LOG", logs)
             .stdout(Stdio::null())
             .stderr(stderr)
@@ -67,14 +76,14 @@ impl Output {
 }
 
 /// Runs a verb to its end.
-pub async fn verb(directory: &Path, arguments: &[&str]) -> Output {
+pub async fn verb(directory: &Path, arguments: &[&str], world: &World) -> Output {
     let log = |name: &str| -> (PathBuf, File) {
         let path = directory.join(format!("verb-{name}-{}", fastrand::u64(..)));
         let file = File::create(&path).unwrap();
         (path, file)
     };
     let ((out, stdout), (err, stderr)) = (log("stdout"), log("stderr"));
-    let mut process = command(directory, arguments).stdout(stdout).stderr(stderr).spawn().unwrap();
+    let mut process = command(directory, arguments, world).stdout(stdout).stderr(stderr).spawn().unwrap();
     let clock = Clock::system();
     let begun = clock.mono();
     let status = loop {
@@ -94,14 +103,23 @@ pub async fn verb(directory: &Path, arguments: &[&str]) -> Output {
     output
 }
 
-fn command(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gatehouse"));
+fn command(directory: &Path, arguments: &[&str], world: &World) -> Command {
+    let binary = env!("CARGO_BIN_EXE_gatehouse");
+    let mut command = match world.within.split_first() {
+        None => Command::new(binary),
+        Some((outer, rest)) => {
+            let mut command = Command::new(outer);
+            command.args(rest).arg(binary);
+            command
+        }
+    };
     command
         .args(arguments)
         .env("GATEHOUSE_CONFIG", directory.join("gatehouse.toml"))
         .env("KISI_KEY", KISI_KEY)
         .env_remove("RUST_LOG")
         .env_remove("NOTIFY_SOCKET")
+        .envs(world.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null());
     command
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use gatehouse::twin::faults::{Effect, Rule};
 use gatehouse::twin::kisi::Creator;
 use gatehouse::twin::nexudus::switches::ListFault;
 use serde_json::{Value, json};
@@ -197,5 +198,36 @@ async fn promise_5_what_is_held_survives_a_restart_and_an_approval_covers_its_li
     assert!(alert["message"].as_str().unwrap().contains("3 of"), "{alert}");
     assert_eq!(rows(&rig), 5);
     assert!(rig.row("Ada", group).is_some(), "who came back");
+    rig.finish().await;
+}
+
+/// An approval that was answered holds, whatever comes right after the answer: killed at that moment, the next run
+/// makes just what was approved, and the same command is not obeyed twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_7_an_approval_that_was_answered_outlives_a_kill() {
+    let (mut rig, bookings) = eight(|settings| {
+        settings.set("mqtt.commands", r#"["approve"]"#);
+    })
+    .await;
+    for booking in &bookings[..4] {
+        rig.nexudus(|site| site.cancel_booking(*booking)).unwrap();
+    }
+    let alert = held(&mut rig, 4).await;
+    // Kisi is slow, so that nothing of it is done before the kill.
+    rig.kisi(|kisi, _| kisi.faults.add(Rule::on("/role_assignments", Effect::Hang)));
+    let command = json!({"id": "let-them-go", "plan": alert["detail"]["plan"]}).to_string();
+    let topic = format!("{ROOT}/command/approve");
+    rig.broker.publish(&topic, &command, &[]);
+    let answer = rig.until("the answer", 10, |rig| rig.said("command/approve/response")).await;
+    rig.kill();
+    assert_eq!(answer["ok"], true, "{answer}");
+    assert_eq!(rows(&rig), PEOPLE.len(), "killed before anything was done");
+    rig.kisi(|kisi, _| kisi.faults.clear());
+    rig.start_ready().await;
+    rig.until("the approved removals", 30, |rig| (rows(rig) == PEOPLE.len() - 4).then_some(())).await;
+    rig.watch_anew().await;
+    rig.broker.publish(&topic, &command, &[]);
+    let again = rig.until("an answer", 10, |rig| rig.said("command/approve/response")).await;
+    assert_eq!(again["ok"], false, "{again}");
     rig.finish().await;
 }

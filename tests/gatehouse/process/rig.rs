@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use super::super::mosquitto::Mosquitto;
 use super::gate::Gate;
-use super::gateway::{Gateway, KISI_KEY, Output, verb};
+use super::gateway::{Gateway, KISI_KEY, Output, World, verb};
 use super::settings::Settings;
 use super::watcher::Watcher;
 
@@ -61,6 +61,8 @@ pub struct Rig {
     pub logs: &'static str,
     /// What nothing that is written or said may hold.
     pub secrets: Vec<String>,
+    /// What surrounds the binary.
+    pub world: World,
     /// The Kisi user of the gateway's key.
     pub me: Id,
     /// Another administrator, a person.
@@ -70,7 +72,7 @@ pub struct Rig {
     pub club: Room,
     pub desks: Room,
     pub members: Room,
-    _carriers: [Carrier; 2],
+    carriers: [Carrier; 2],
 }
 
 impl Rig {
@@ -128,6 +130,7 @@ impl Rig {
             gateway: None,
             logs: "gatehouse=debug,info",
             secrets: [KISI_KEY, PASSWORD].into_iter().chain(TOKENS).map(str::to_owned).collect(),
+            world: World::default(),
             me,
             office,
             boardroom,
@@ -135,7 +138,7 @@ impl Rig {
             club,
             desks,
             members,
-            _carriers: [carried_nexudus, carried_kisi],
+            carriers: [carried_nexudus, carried_kisi],
         };
         rig.write("nexudus-password", PASSWORD);
         rig.write_settings();
@@ -155,6 +158,11 @@ impl Rig {
         self.write("gatehouse.toml", &self.settings.text());
     }
 
+    /// Where Nexudus' twin and Kisi's listen.
+    pub fn ports(&self) -> [u16; 2] {
+        [self.carriers[0].address().port(), self.carriers[1].address().port()]
+    }
+
     /// The store's directory.
     pub fn store(&self) -> PathBuf {
         self.directory.path().join("store")
@@ -163,7 +171,7 @@ impl Rig {
     /// Starts the gateway.
     pub fn start(&mut self) {
         assert!(self.gateway.is_none(), "one at a time");
-        self.gateway = Some(Gateway::start(self.directory.path(), self.logs));
+        self.gateway = Some(Gateway::start(self.directory.path(), self.logs, &self.world));
     }
 
     /// Starts the gateway and waits until it is ready to work.
@@ -192,7 +200,19 @@ impl Rig {
 
     /// Runs a verb to its end.
     pub async fn verb(&self, arguments: &[&str]) -> Output {
-        verb(self.directory.path(), arguments).await
+        verb(self.directory.path(), arguments, &self.world).await
+    }
+
+    /// Runs a verb with `--json` until its result is as it should be.
+    pub async fn until_verb(&mut self, arguments: &[&str], wanted: impl Fn(&Value) -> bool) -> Value {
+        let begun = self.clock.mono();
+        loop {
+            let output = self.verb(arguments).await;
+            if output.exit == 0 && wanted(&output.json()) {
+                return output.json();
+            }
+            assert!(self.clock.mono().since(begun) < Duration::from_secs(30), "{arguments:?}: {output:?}");
+        }
     }
 
     /// The twins' time, in whole seconds as they write it.
@@ -363,6 +383,7 @@ fn furnish(site: &mut Site) -> Result<(), gatehouse::twin::nexudus::SetupError> 
     site.add_desk(DESK, LOCATION, "D1")
 }
 
-fn free_port() -> u16 {
+/// A port that nothing listens on.
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
