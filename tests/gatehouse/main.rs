@@ -15,6 +15,7 @@ mod kisi_writes;
 mod mosquitto;
 mod mqtt;
 mod oracle;
+mod packages;
 mod papers;
 mod plans;
 #[cfg(feature = "demo")]
