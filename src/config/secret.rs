@@ -109,7 +109,18 @@ impl Vault<'_> {
             return Err("a credential is named, not given by its path".to_owned());
         }
         match self.env.var(CREDENTIALS_DIRECTORY).filter(|directory| !directory.is_empty()) {
-            Some(directory) => content(&PathBuf::from(directory).join(name), false),
+            Some(directory) => {
+                let given = content(&PathBuf::from(directory).join(name), false)?;
+                // The packaged unit gives an empty one where it finds no file.
+                if given.trim_ascii().is_empty() {
+                    let usual = self.base.join("credentials").join(name);
+                    return Err(format!(
+                        "systemd gave an empty one: put the secret into {}, or where LoadCredential= of the unit says",
+                        usual.display()
+                    ));
+                }
+                Ok(given)
+            }
             None => content(&self.base.join("credentials").join(name), true)
                 .map_err(|why| format!("not started by systemd with credentials, and {why}")),
         }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -324,6 +324,7 @@ fn create(part: Part, source: &Source) -> Result<Database, StoreError> {
     }
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(&new);
     let file = file.map_err(|error| disk("create", &new, error))?;
+    give_to_owner(&new).map_err(|error| disk("give to the owner of its directory", &new, error))?;
     shielded(|| {
         let db = builder().create_with_backend(FileBackend::new(file)?)?;
         sweep::mark(&db, part)?;
@@ -332,6 +333,20 @@ fn create(part: Part, source: &Source) -> Result<Database, StoreError> {
     .map_err(failed)?;
     rename(&new, path)?;
     source.attach().map_err(failed)
+}
+
+/// Gives a new file to whom its directory belongs: a verb that root runs must not leave the service with a file that it
+/// can't open. Whoever may not do so is no root, and made it for itself.
+fn give_to_owner(path: &Path) -> io::Result<()> {
+    let dir = fs::metadata(path.parent().unwrap_or(Path::new(".")))?;
+    let file = fs::metadata(path)?;
+    if (file.uid(), file.gid()) == (dir.uid(), dir.gid()) {
+        return Ok(());
+    }
+    match std::os::unix::fs::chown(path, Some(dir.uid()), Some(dir.gid())) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        done => done,
+    }
 }
 
 /// Puts a damaged file out of the way, never deletes it, and says where it is now.

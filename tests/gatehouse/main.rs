@@ -16,6 +16,7 @@ mod mosquitto;
 mod mqtt;
 mod oracle;
 mod others;
+mod packages;
 mod papers;
 mod plans;
 #[cfg(feature = "demo")]

@@ -3,8 +3,12 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::cli::log;
 
 /// How much is kept; what comes after is not.
 const BYTES_MAX: usize = 64 << 20;
@@ -17,9 +21,8 @@ impl Record {
     /// Begins to record. `RUST_LOG` says how much, as usual.
     pub fn start() -> Record {
         let record = Record::default();
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttd=off"));
-        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(record.clone());
-        if let Err(error) = logs.try_init() {
+        let logs = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(record.clone());
+        if let Err(error) = tracing_subscriber::registry().with(logs.with_filter(log::filter())).try_init() {
             eprintln!("gatehouse: logs could not be started: {error}");
         }
         record

@@ -127,6 +127,18 @@ fn a_secret_that_can_not_be_had_is_an_error_at_its_name() {
     }
 }
 
+/// As the packaged unit gives it where the file is missing.
+#[test]
+fn an_empty_credential_names_the_file_to_fill() {
+    let given = tempfile::tempdir().expect("a directory");
+    std::fs::write(given.path().join("kisi-api-key"), "\n").expect("written");
+    let env = Variables::usual().with("CREDENTIALS_DIRECTORY", given.path());
+    let text = LEAST.replace("{ env = 'KISI' }", "{ credential = 'kisi-api-key' }");
+    let errors = Config::parse(&text, Path::new("/etc/gatehouse/gatehouse.toml"), &env).expect_err("empty");
+    let [error] = errors.errors() else { panic!("{errors}") };
+    assert!(error.message.contains("/etc/gatehouse/credentials/kisi-api-key"), "{}", error.message);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_secret_that_is_no_utf_8_is_refused() {

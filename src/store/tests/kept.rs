@@ -1,6 +1,6 @@
 //! What is kept, for how long, and at what cost.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
 use crate::domain::snapshot::{Entity, Shelf};
@@ -143,6 +143,21 @@ fn the_files_are_the_gateways_alone_and_the_directory_lets_its_group_in() {
         assert_eq!(mode(&inner.join(part.file_name())), 0o600);
     }
     assert_eq!(std::fs::read_dir(&inner).unwrap().count(), 2, "nothing else is left lying about");
+}
+
+/// Proves it where root runs the tests; elsewhere nobody can make such a directory.
+#[test]
+fn what_root_makes_belongs_to_the_owner_of_the_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let (user, group) = (64_001, 64_002);
+    if std::os::unix::fs::chown(dir.path(), Some(user), Some(group)).is_err() {
+        return;
+    }
+    let _store = Store::open(dir.path()).unwrap();
+    for part in [Part::Cache, Part::Ledger] {
+        let file = std::fs::metadata(dir.path().join(part.file_name())).unwrap();
+        assert_eq!((file.uid(), file.gid()), (user, group), "{part}");
+    }
 }
 
 #[test]
