@@ -19,6 +19,7 @@ impl Rig {
         }
         self.quotas_were_kept();
         self.kisi_was_asked_rightly();
+        self.what_was_taken_away_was_read_before();
         self.secrets_stayed_secret();
         let logged = self.logged();
         assert!(!logged.contains("panicked at"), "{logged}");
@@ -49,6 +50,23 @@ impl Rig {
             for row in history.assignments.iter().filter(|row| row.created_by == Creator::User(self.me)) {
                 assert_eq!(row.role_id, "group_basic");
                 assert!(matches!((row.assignee, row.scope), (Assignee::User(_), Scope::Group(_))), "{row:?}");
+            }
+        });
+    }
+
+    /// Rules 6 and 5: a removal, a deletion, a suspension rests on a read of that very row or user, never on a list.
+    fn what_was_taken_away_was_read_before(&self) {
+        self.kisi(|kisi, _| {
+            let mut last = std::collections::BTreeMap::new();
+            for request in &kisi.history().requests {
+                let path: &str = &request.path;
+                let taken = match &*request.method {
+                    "DELETE" => path.starts_with("/role_assignments/") || path.starts_with("/users/"),
+                    "PATCH" => path.starts_with("/users/"),
+                    _ => false,
+                };
+                assert!(!taken || last.get(path) == Some(&"GET"), "{} {path} without a read of it", request.method);
+                last.insert(path, &*request.method);
             }
         });
     }

@@ -2,6 +2,7 @@
 //!
 //! Each test is named after the rule it keeps. Where a site is judged, the oracle must come to the same people.
 
+mod absence;
 mod assignments;
 mod bookings;
 mod contracts;
