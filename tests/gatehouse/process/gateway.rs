@@ -103,8 +103,13 @@ pub async fn verb(directory: &Path, arguments: &[&str], world: &World) -> Output
     output
 }
 
+/// The binary under test: the one that was built with the tests, unless `GATEHOUSE_BINARY` names another, as a release.
+pub fn binary() -> std::ffi::OsString {
+    std::env::var_os("GATEHOUSE_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_gatehouse").into())
+}
+
 fn command(directory: &Path, arguments: &[&str], world: &World) -> Command {
-    let binary = env!("CARGO_BIN_EXE_gatehouse");
+    let binary = binary();
     let mut command = match world.within.split_first() {
         None => Command::new(binary),
         Some((outer, rest)) => {

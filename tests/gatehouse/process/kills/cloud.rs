@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta};
 use gatehouse::clock::{Clock, Mono};
 use serde_json::{Value, json};
 
+use super::super::gateway::binary;
 use super::super::rig::{Moment, free_port};
 
 /// How long a twin may take to answer.
@@ -36,7 +37,7 @@ impl Twins {
     pub async fn start(directory: &Path) -> Twins {
         let (nexudus, kisi) = (free_port(), free_port());
         let at = |port: u16| format!("127.0.0.1:{port}");
-        let process = Command::new(env!("CARGO_BIN_EXE_gatehouse"))
+        let process = Command::new(binary())
             .args(["twins", "--nexudus", &at(nexudus), "--kisi", &at(kisi), "--write-config"])
             .arg(directory)
             .stdin(Stdio::null())

@@ -275,5 +275,6 @@ async fn promise_7_killed_at_random_moments_under_load_nothing_is_lost_and_no_on
         bench.killed_before_ready, bench.acknowledged
     );
     let median = ready["median"].as_f64().unwrap();
-    assert!(cfg!(debug_assertions) || median <= READY_MS, "a start takes too long: {ready}");
+    let released = !cfg!(debug_assertions) || std::env::var_os("GATEHOUSE_BINARY").is_some();
+    assert!(!released || median <= READY_MS, "a start takes too long: {ready}");
 }
