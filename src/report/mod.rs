@@ -3,6 +3,7 @@
 //! Plain values and their JSON, nothing else: whoever shows them decides nothing.
 
 pub mod desk;
+pub mod metrics;
 pub mod plan;
 
 use std::collections::BTreeMap;

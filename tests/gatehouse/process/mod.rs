@@ -18,6 +18,7 @@ mod guard;
 mod hooks;
 mod invariants;
 mod life;
+mod metrics;
 mod receiver;
 mod rig;
 mod settings;
