@@ -48,6 +48,7 @@ impl Engine {
         self.commit(batch).await.map_err(|error| format!("what was adopted could not be kept: {error}"))?;
         for change in &changes {
             self.memberships.push(membership(change, self.settings.people, now));
+            self.tallies().change(change.word());
         }
         tracing::warn!(created_by = created_by.0, count = changes.len(), "adopted");
         report.adopted = true;
@@ -72,6 +73,7 @@ pub(super) async fn take_back(engine: &Engine, change: &Change, row: AssignmentI
     let kept = engine.commit(batch).await.is_ok();
     if kept {
         engine.memberships.push(membership(change, engine.settings.people, now));
+        engine.tallies().change(change.word());
     }
     kept
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::engine::Engine;
+use super::metrics;
 use super::sync;
 use super::wires::who;
 use crate::domain::entitle::entitle;
@@ -15,6 +16,7 @@ use crate::domain::{GroupId, Timestamp, UserId};
 use crate::report::desk::{
     Access, Answer, Beat, Desk, EventPage, Health, HeldPlan, Hook, Hooked, LedgerReport, Reply, Request, View,
 };
+use crate::report::metrics::Family;
 use crate::report::{EventReport, Member, MemberPerson};
 use crate::store::EventQuery;
 
@@ -99,7 +101,12 @@ impl Desk for Counter {
         Health { loops, store_error: state.write_failed.clone(), waiting_for }
     }
 
+    fn metrics(&self) -> Vec<Family> {
+        metrics::families(&self.0)
+    }
+
     fn hook(&self, hook: Hook, hooked: Hooked) {
+        self.0.tallies().hook(hook, hooked);
         match (hook, hooked) {
             (_, Hooked::Refused) => {}
             (Hook::Nexudus, Hooked::Taken) => self.0.hint_nexudus.notify_one(),

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use super::alarm::{self, Asked};
 use super::connection::Fault;
+use super::metrics::Tallies;
 use super::state::{Decision, State};
 use crate::clock::{Clock, Mono};
 use crate::domain::guard::Memory;
@@ -38,6 +39,16 @@ pub enum Cloud {
     Nexudus,
     /// Kisi.
     Kisi,
+}
+
+impl Cloud {
+    /// As in labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cloud::Nexudus => "nexudus",
+            Cloud::Kisi => "kisi",
+        }
+    }
 }
 
 /// Settings that do not concern the rules.
@@ -104,6 +115,7 @@ pub struct Engine {
     pub passing: tokio::sync::Mutex<()>,
     retained: watch::Sender<Retained>,
     beats: Mutex<BTreeMap<&'static str, Mono>>,
+    tallies: Mutex<Tallies>,
 }
 
 /// What an engine is made of.
@@ -151,7 +163,13 @@ impl Engine {
             passing: tokio::sync::Mutex::new(()),
             retained: watch::Sender::new(Retained::default()),
             beats: Mutex::new(BTreeMap::new()),
+            tallies: Mutex::default(),
         }
+    }
+
+    /// What is counted, for a moment.
+    pub fn tallies(&self) -> MutexGuard<'_, Tallies> {
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A loop went round.
@@ -298,6 +316,7 @@ impl Engine {
 
     /// What one call to a cloud showed of its time and of whether it answers.
     pub fn observe(&self, cloud: Cloud, observed: &Observed) {
+        self.tallies().call(cloud, observed);
         let mut state = self.state();
         let before = state.time.now(observed.received.0).is_some();
         if cloud == Cloud::Kisi && observed.outcome.is_err() {

@@ -141,6 +141,7 @@ async fn poll(engine: &Engine, failing: bool) -> Result<bool, String> {
     let replayed = failing || missed(engine, interval) || unread_for_long(engine, mark, now);
     let fresh = keep(engine, rereads, mark, (interval, replayed), polled).await.map_err(|error| error.to_string())?;
     if !fresh.is_empty() {
+        engine.tallies().events(fresh.len());
         engine.count_outbox();
         engine.outbox.notify_one();
         engine.told.notify_one();

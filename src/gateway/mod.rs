@@ -17,6 +17,7 @@ mod hardware;
 mod intents;
 mod keeper;
 pub mod letters;
+pub mod metrics;
 mod post;
 mod reading;
 mod roster;

@@ -397,6 +397,7 @@ impl Tally {
             "done"
         );
         engine.memberships.push(membership(change, engine.settings.people, now));
+        engine.tallies().change(change.word());
         *self.counts.entry(change.word()).or_default() += 1;
         self.done.push(change.clone());
     }
@@ -408,6 +409,7 @@ impl Tally {
         }
         let of = |word| self.counts.get(word).copied().unwrap_or_default();
         let took = engine.clock.mono().since(self.began);
+        engine.tallies().sync(took);
         let last = LastSync {
             at: engine.guess(),
             took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),

@@ -42,7 +42,13 @@ impl Wires {
 
 impl Outbox for Wires {
     fn next(&self, after: u64, limit: usize) -> Boxed<'_, Result<Vec<(u64, Event)>, OutboxError>> {
-        Box::pin(async move { self.engine.store.outbox(after, limit).map_err(|error| OutboxError(error.to_string())) })
+        Box::pin(async move {
+            let rows = self.engine.store.outbox(after, limit).map_err(|error| OutboxError(error.to_string()))?;
+            let mut tallies = self.engine.tallies();
+            rows.iter().for_each(|(row, event)| tallies.handed(*row, event.time));
+            drop(tallies);
+            Ok(rows)
+        })
     }
 
     fn published(&self, rows: Vec<u64>) -> Boxed<'_, Result<(), OutboxError>> {
@@ -50,6 +56,8 @@ impl Outbox for Wires {
             let mut batch = Batch::new();
             batch.published(&rows);
             self.engine.commit(batch).await.map_err(|error| OutboxError(error.to_string()))?;
+            let now = self.engine.guess();
+            rows.iter().for_each(|row| self.engine.tallies().published(*row, now));
             self.engine.count_outbox();
             self.engine.told.notify_one();
             Ok(())

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::metrics::Family;
 use super::{Alert, AlertKind, DoorState, EventReport, Member, MemberPerson, Status};
 use crate::domain::hands::Hands;
 use crate::domain::ledger::Owned;
@@ -17,13 +18,16 @@ use crate::domain::{GroupId, LockId, Reason, Timestamp, UserId, Zone};
 /// An answer that may take a while.
 pub type Answer<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
 
-/// What the gateway answers for. The first two are read from memory and never wait.
+/// What the gateway answers for. All but the last come from memory, or a look into the store, and never wait.
 pub trait Desk: Send + Sync + 'static {
     /// What the page shows.
     fn view(&self) -> View;
 
     /// Whether the gateway lives and is ready.
     fn health(&self) -> Health;
+
+    /// What it counts.
+    fn metrics(&self) -> Vec<Family>;
 
     /// A webhook came, and this is what was made of it: a right one wakes a reading, and never waits for it.
     fn hook(&self, hook: Hook, hooked: Hooked);

@@ -4,6 +4,7 @@
 
 pub mod adopt;
 pub mod desk;
+pub mod metrics;
 pub mod plan;
 
 use std::collections::BTreeMap;

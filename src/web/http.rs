@@ -1,4 +1,4 @@
-//! `web.listen`: the status page, the health of the process, and where webhooks come in (contract 5).
+//! `web.listen`: the status page, the health of the process, what it counts, and where webhooks come in (contract 5).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bounded::Bounded;
 use super::hooks::{self, Hooks, Secrets};
+use super::metrics;
 use super::page;
 use crate::clock::Clock;
 use crate::report::desk::{Desk, Health};
@@ -111,6 +112,7 @@ fn router(desk: Arc<dyn Desk>, hooks: Hooks) -> Router {
         .route("/style.css", get(style))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(counted))
         .with_state(desk)
         .merge(hooks)
         .fallback(|| async { (StatusCode::NOT_FOUND, NO_PAGE) })
@@ -134,6 +136,10 @@ async fn front(State(desk): State<Arc<dyn Desk>>, RawQuery(query): RawQuery) -> 
 async fn style() -> impl IntoResponse {
     let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")];
     (headers, page::STYLE)
+}
+
+async fn counted(State(desk): State<Arc<dyn Desk>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&desk.metrics()))
 }
 
 async fn healthz(State(desk): State<Arc<dyn Desk>>) -> Response {

@@ -1,4 +1,4 @@
-//! What the box shows to whoever is near it: the status page, health and webhooks on TCP, and the socket of the verbs.
+//! What the box shows to whoever is near it: the status page, health, metrics and webhooks on TCP, and the socket of the verbs.
 //!
 //! Knows the gateway by its [`Desk`](crate::report::desk::Desk) alone: it shows what it is told and decides nothing.
 //! What goes over TCP was cut to what `mqtt.people` allows before it came here; the socket shows all, to its group.
@@ -8,6 +8,7 @@ mod hooks;
 #[cfg(test)]
 mod hooks_tests;
 mod http;
+mod metrics;
 mod page;
 pub mod signature;
 pub mod socket;

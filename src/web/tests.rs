@@ -17,6 +17,7 @@ use crate::domain::event::{Door, Event};
 use crate::domain::plan::PersonRef;
 use crate::domain::{BookingId, CustomerId, GroupId, LockId, Reason, Timestamp, UserId, Zone};
 use crate::report::desk::{Access, Answer, Beat, Desk, Health, HeldPlan, Hook, Hooked, Outcome, Reply, Request, View};
+use crate::report::metrics::Family;
 use crate::report::{
     Alert, AlertKind, ClockReport, Connection, Counts, DoorState, EventReport, Member, MemberPerson, Pace, People,
     State, Status,
@@ -129,6 +130,10 @@ impl Desk for Fake {
 
     fn health(&self) -> Health {
         self.health.lock().unwrap().clone()
+    }
+
+    fn metrics(&self) -> Vec<Family> {
+        Vec::new()
     }
 
     fn hook(&self, hook: Hook, hooked: Hooked) {

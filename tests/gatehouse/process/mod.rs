@@ -25,6 +25,7 @@ mod hooks;
 mod invariants;
 mod kills;
 mod life;
+mod metrics;
 mod outages;
 mod receiver;
 mod rig;
