@@ -243,7 +243,7 @@ pub fn check(evidence: &Evidence<'_>) -> Result<Report, CheckError> {
         .collect();
     let knowledge = Knowledge::gather(evidence, &wall, &paces);
     let roster = Roster::gather(evidence);
-    let excuses = Excuses::gather(evidence, &roster);
+    let excuses = Excuses::gather(evidence, &roster, &knowledge.calendar);
     let case = Case { evidence, wall: &wall, knowledge: &knowledge, roster: &roster, excuses: &excuses };
     let traffic = Traffic::count(evidence);
     let promises = vec![
