@@ -24,6 +24,9 @@ pub enum Trouble {
     EmptyList,
     /// A list of Nexudus comes back much shorter, as if complete: the guard must hold what would follow.
     ShrunkenList,
+    /// A list of Nexudus lacks some rows, as if complete: what is missing twice counts as gone (rules 6), unless it
+    /// would shut out more than the guard lets pass.
+    ThinnedList,
     /// Kisi's `Date` is wrong.
     KisiDate,
     /// The box's own clock is wrong.

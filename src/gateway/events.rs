@@ -93,6 +93,7 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
             engine.clock.sleep_until(began.plus(HINTED_APART)).await;
         };
         hinted = tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = engine.rest("events", wait) => false,
             // A pause is not cut short by a hint: what is wrong is on Kisi's side.

@@ -40,6 +40,7 @@ pub async fn run(engine: Arc<Engine>, mut link: watch::Receiver<LinkState>, stop
             tidy(&engine).await;
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = engine.clock.sleep(JUDGED) => {}
             () = engine.told.notified() => engine.clock.sleep(TOGETHER).await,

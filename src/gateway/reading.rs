@@ -86,6 +86,7 @@ async fn reader(
             Ok(job) => job,
             Err(due) => {
                 tokio::select! {
+                    biased;
                     () = stop.cancelled() => return,
                     () = engine.clock.sleep(due.since(now).min(LONGEST_WAIT)) => {}
                     () = changed => {}
@@ -94,6 +95,7 @@ async fn reader(
             }
         };
         let (calls, outcome) = tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             done = perform(engine, job) => done,
         };
@@ -114,6 +116,7 @@ async fn wakes(engine: &Engine, desk: &Desk, stop: &CancellationToken) {
     note(engine, desk);
     loop {
         let forgiven = tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = engine.read_nexudus.notified() => false,
             () = engine.retry_nexudus.notified() => true,
@@ -148,6 +151,7 @@ async fn zone(engine: &Engine, stop: &CancellationToken) {
         }
         let wait = if ready { ZONE_CHECKED } else { LONGEST_WAIT };
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = engine.clock.sleep(wait) => {}
         }

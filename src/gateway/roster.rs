@@ -39,6 +39,7 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
             }
         };
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = engine.rest("roster", wait) => {}
             () = engine.read_roster.notified() => {}

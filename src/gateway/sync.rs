@@ -79,6 +79,7 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
         // A pause is not cut short by a wake: what is wrong is on Kisi's side.
         let paused = next == Next::Pause;
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = engine.clock.sleep(wait) => {}
             () = engine.sync.notified(), if !paused => {}

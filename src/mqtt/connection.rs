@@ -123,10 +123,14 @@ impl Connection {
             }
             let wake = self.wake(late_at);
             tokio::select! {
-                events = next_events(&mut *self.session, EVENTS_MAX) => {
-                    for event in events {
-                        self.event(keeper, event)?;
-                    }
+                // What is told of is bounded; what the broker sends is not, and comes last.
+                biased;
+                () = stop.cancelled(), if self.parting.is_none() => {
+                    let now = clock.mono();
+                    let (offline_at, over_at) = (now.plus(limits.stop / 2), now.plus(limits.stop));
+                    self.parting = Some(Parting { offline_at, over_at, said: false });
+                    // What was added a moment ago may not have been told of yet.
+                    self.outbox = Reading::Now;
                 }
                 () = keeper.link.outbox.notified(), if self.outbox == Reading::WhenTold => self.outbox = Reading::Now,
                 changed = keeper.link.retained.changed(), if retained_open => match changed {
@@ -135,14 +139,12 @@ impl Connection {
                 },
                 () = keeper.link.memberships.changed() => {}
                 () = keeper.intake.work() => {}
-                () = clock.sleep_until(wake.unwrap_or_default()), if wake.is_some() => {}
-                () = stop.cancelled(), if self.parting.is_none() => {
-                    let now = clock.mono();
-                    let (offline_at, over_at) = (now.plus(limits.stop / 2), now.plus(limits.stop));
-                    self.parting = Some(Parting { offline_at, over_at, said: false });
-                    // What was added a moment ago may not have been told of yet.
-                    self.outbox = Reading::Now;
+                events = next_events(&mut *self.session, EVENTS_MAX) => {
+                    for event in events {
+                        self.event(keeper, event)?;
+                    }
                 }
+                () = clock.sleep_until(wake.unwrap_or_default()), if wake.is_some() => {}
             }
             if matches!(self.outbox, Reading::At(at) if at <= clock.mono()) {
                 self.outbox = Reading::Now;

@@ -145,8 +145,9 @@ pub async fn run(link: Link, state: watch::Sender<LinkState>, stop: Cancellation
         let pause = pause(failures, fastrand::f64(), &limits);
         keeper.lost(why, pause);
         tokio::select! {
-            () = clock.sleep(pause) => {}
+            biased;
             () = stop.cancelled() => break,
+            () = clock.sleep(pause) => {}
         }
     }
 }
@@ -191,10 +192,11 @@ impl Keeper {
         };
         let (clock, limit) = (self.link.clock.clone(), self.link.limits.connect);
         let session = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
             answer = clock.timeout(limit, self.link.broker.connect(hello)) => {
                 answer.unwrap_or(Err(BrokerError::TimedOut(limit)))?
             }
-            () = stop.cancelled() => return Ok(()),
         };
         let deaf = self.deaf.clone().filter(|(until, _)| clock.mono() < *until);
         let mut connection = Connection::new(session, deaf);

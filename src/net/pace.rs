@@ -233,6 +233,7 @@ impl Pace {
             };
             match due {
                 Some(at) => tokio::select! {
+                    biased;
                     () = self.0.clock.sleep_until(at) => {}
                     () = changed => {}
                 },

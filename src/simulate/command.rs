@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 
 use super::campaign::{self, Wish};
 use super::script::Script;
-use super::{driver, shrink};
+use super::{driver, shrink, site};
 use crate::gateway::Sabotage;
 
 /// The whole gateway over virtual time, one seed a run: sites, days and troubles by chance.
@@ -38,6 +38,9 @@ pub struct Args {
     /// Run the steps of a file, as they were printed, and nothing else
     #[arg(long, value_name = "FILE")]
     steps: Option<PathBuf>,
+    /// With --steps: print what the gateway logged, too, with the seconds since its first start
+    #[arg(long, requires = "steps")]
+    log: bool,
     /// Print the steps of the seed and run nothing
     #[arg(long, conflicts_with = "steps")]
     show: bool,
@@ -78,7 +81,7 @@ pub fn command(args: &Args) -> anyhow::Result<(String, bool)> {
         return Ok((shrink::written(&Script::of(args.seed)?), true));
     }
     if let Some(path) = &args.steps {
-        return replay(path, sabotage);
+        return replay(path, sabotage, args.log);
     }
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let wish = Wish {
@@ -104,10 +107,14 @@ pub fn read(path: &Path) -> anyhow::Result<Script> {
     serde_json::from_str(&text).with_context(|| format!("{} is no script of the simulation", path.display()))
 }
 
-fn replay(path: &Path, sabotage: Option<Sabotage>) -> anyhow::Result<(String, bool)> {
+fn replay(path: &Path, sabotage: Option<Sabotage>, log: bool) -> anyhow::Result<(String, bool)> {
     let script = read(path)?;
     let outcome = driver::run(&script, sabotage)?;
     let mut text = String::new();
+    if log {
+        let site = site::build(script.seed)?.site;
+        text.push_str(&format!("{site:#?}\n{}\n", String::from_utf8_lossy(&outcome.log)));
+    }
     for failure in &outcome.failures {
         text.push_str(failure);
         text.push('\n');

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::boxed::{Box, published};
 use super::disk::Disk;
 use super::judge::{Run, Verdict, judge};
-use super::log::Log;
+use super::log::{self, Log};
 use super::script::Script;
 use super::site::{self, Built};
 use super::stage::{Stage, approval};
@@ -44,6 +44,8 @@ pub struct Outcome {
     pub crash_points: u64,
     /// How long it was, in seconds of its own time.
     pub seconds: i64,
+    /// What the gateway logged.
+    pub log: Vec<u8>,
     /// A hash of everything that the clouds and the broker saw: the same for the same run.
     pub fingerprint: u64,
 }
@@ -89,6 +91,7 @@ impl<'a> Driver<'a> {
     fn new(script: &'a Script, sabotage: Option<Sabotage>, log: Log) -> anyhow::Result<Driver<'a>> {
         let Built { nexudus, kisi, site } = site::build(script.seed)?;
         let clock = Clock::starting_at(site.start, 1.0);
+        log::begin();
         let world = World::new(nexudus, kisi, clock.clone());
         let directory = tempfile::tempdir().context("a directory for the configuration could not be made")?;
         let config = configuration(directory.path(), &site.settings)?;
@@ -202,7 +205,9 @@ impl<'a> Driver<'a> {
                             self.gatehouse.shift_clock(TimeDelta::seconds(*by_s));
                         }
                         // A record that a shorter script never made is no fault.
-                        let _ = self.stage.perform(other, &self.world, now);
+                        if self.stage.perform(other, &self.world, now).is_err() {
+                            *self.outcome.done.entry("(not taken)".to_owned()).or_default() += 1;
+                        }
                     }
                 }
             }
@@ -312,6 +317,7 @@ impl<'a> Driver<'a> {
         self.outcome.seconds = (self.script.until - self.site.start).num_seconds();
         self.outcome.fingerprint = run.fingerprint();
         self.outcome.verdict = verdict;
+        self.outcome.log = self.log.bytes();
         Ok(self.outcome)
     }
 }

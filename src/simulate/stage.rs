@@ -187,8 +187,7 @@ fn kind(trouble: &Passing) -> Option<Trouble> {
         Passing::Internet => Trouble::Internet,
         Passing::List { fault, .. } => match fault["keep"].as_u64() {
             Some(0) => Trouble::EmptyList,
-            Some(_) => Trouble::ShrunkenList,
-            None if !fault["hide"].is_null() => Trouble::ShrunkenList,
+            Some(_) => Trouble::ThinnedList,
             None => Trouble::Nexudus,
         },
         Passing::Date(Cloud::Kisi, _) => Trouble::KisiDate,

@@ -23,4 +23,6 @@ mod plans;
 mod process;
 mod rooms;
 mod rules;
+#[cfg(feature = "demo")]
+mod simulation;
 mod world;

@@ -28,11 +28,13 @@ pub fn sources(directories: &[&str]) -> Vec<Source> {
 }
 
 impl Source {
-    /// The room it belongs to: the directory or file just under `src`. `None`: the map itself, `main.rs`, or tests.
+    /// The room it belongs to: the directory or file just under `src`. `None`: the map itself, what only starts a
+    /// program, or tests.
     pub fn room(&self) -> Option<&str> {
         let inner = self.path.strip_prefix("src/")?.strip_suffix(".rs")?;
         let of_tests = |name: &str| name == "tests" || name == "fake" || name.ends_with("_tests");
-        if inner.split('/').any(of_tests) || inner == "lib" || inner == "main" {
+        let starts = inner == "main" || inner.starts_with("bin/");
+        if inner.split('/').any(of_tests) || inner == "lib" || starts {
             return None;
         }
         inner.split('/').next()

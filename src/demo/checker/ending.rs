@@ -1,10 +1,12 @@
 //! Promise 7: after a kill and at the end, Kisi holds exactly what is wanted.
 
+use super::super::settings::NoAccess;
 use super::held::Held;
 use super::knowledge::CALLS;
 use super::oracle::{Pair, never};
 use super::time::{EVER, Ms, NEVER, Windows, ms, seconds};
 use super::{Case, Findings};
+use crate::twin::kisi::Honoured;
 
 /// How long after a start everything must be as if there had been no stop.
 const QUIET: Ms = seconds(300);
@@ -56,9 +58,12 @@ fn as_wanted(case: &Case<'_>, pair: &Pair, at: Ms, found: &mut Findings) {
     let slots = if case.evidence.settings.has_alternate(pair.1) { 2 } else { 1 };
     let wanted: Vec<(Ms, Ms)> =
         windows.iter().filter(|(from, until)| *until > at && (*from <= at || ahead(*from) <= at)).take(slots).collect();
+    let replaces = case.evidence.kisi.switches().patch_window != Honoured::Taken;
     let fits = |held: &&Held, (from, until): (Ms, Ms)| {
         let begins = if from <= at { held.valid_from <= at } else { held.valid_from == from };
-        begins && held.valid_until == until
+        // Where PATCH is ignored, a window in force is not extended before 60 s before its old end (rules 3).
+        let waits = replaces && from <= at && held.valid_until < until && at < held.valid_until - seconds(60) + CALLS;
+        begins && (held.valid_until == until || waits)
     };
     let (email, group) = pair;
     // The second group is needed only while the first slot is taken by a window that is open.
@@ -101,9 +106,16 @@ fn accounts(case: &Case<'_>, at: Ms, found: &mut Findings) {
             found.expect(enabled, || format!("at {} user {user} ({email}) was suspended with a grant", case.show(at)));
         }
         let grace = seconds(settings.no_access_after_s) + 2 * seconds(settings.refresh_s) + 2 * CALLS;
+        // Who holds anything of another hand's is left alone (rules 5), and is looked at by the next whole reading.
+        let lately = at.saturating_sub(grace + seconds(settings.roster_s));
+        if case.roster.others.get(&user).is_some_and(|spans| spans.meets(lately, at)) {
+            continue;
+        }
         let idle = !windows.meets(at.saturating_sub(grace), at.saturating_add(seconds(settings.horizon_s)));
         let long_there = case.begins() + grace < at;
-        if idle && long_there && !never(settings, email) && case.made_user(user, at - grace) {
+        // Of those who were there before the gateway, only what `existing_users` says is its own business.
+        let managed = case.made_user(user, at - grace) || settings.manage_existing;
+        if settings.no_access == NoAccess::Suspend && idle && long_there && managed && !never(settings, email) {
             found.expect(!enabled, || {
                 format!("at {} user {user} ({email}) had no grant and was not suspended", case.show(at))
             });

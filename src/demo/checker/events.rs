@@ -14,6 +14,9 @@ const PROMISED: TimeDelta = TimeDelta::hours(48);
 const BEGINS: Ms = seconds(60);
 /// What is shown so shortly before the end may still be on its way.
 const ON_ITS_WAY: Ms = seconds(180);
+/// What is shown later than each poll looks back waits for the next night's reading (rules 7).
+const LOOKED_BACK: TimeDelta = TimeDelta::minutes(2);
+const NEXT_NIGHT: Ms = seconds(25 * 3_600);
 
 /// What the broker was told of an event first.
 struct Told {
@@ -33,7 +36,8 @@ pub(super) fn none_lost(case: &Case<'_>) -> Findings {
         known.insert(event.uuid.as_str());
         let Some(shown) = event.shown_at else { continue };
         let in_time = shown - event.created_at <= PROMISED;
-        let of_the_day = ms(event.created_at) >= case.begins() + BEGINS && ms(shown) < case.ends() - ON_ITS_WAY;
+        let of_the_day = ms(event.created_at) >= case.begins() + BEGINS
+            && case.knowledge.calendar.after(ms(shown), on_its_way(shown - event.created_at)) < case.ends();
         if !in_time || !of_the_day {
             continue;
         }
@@ -71,6 +75,11 @@ pub(super) fn none_lost(case: &Case<'_>) -> Findings {
     }
     found.note(format!("{} events on the broker, {twice} of them more than once", told.len()));
     found
+}
+
+/// How long an event that is shown so late may take.
+fn on_its_way(late: TimeDelta) -> Ms {
+    if late <= LOOKED_BACK { ON_ITS_WAY } else { NEXT_NIGHT }
 }
 
 /// The first message about each event, the order in which each door's came, and how many came again.

@@ -7,7 +7,7 @@ use super::Evidence;
 use super::held::Roster;
 use super::knowledge::CALLS;
 use super::oracle::Pair;
-use super::time::{Ms, NEVER, Windows, instant, ms, seconds};
+use super::time::{Calendar, Ms, NEVER, Windows, instant, ms, seconds};
 use crate::demo::diary::{Hand, Trouble};
 
 /// By pair and by person, when what may be excused.
@@ -25,7 +25,7 @@ pub struct Excuses {
 
 impl Excuses {
     /// Gathers them.
-    pub fn gather(evidence: &Evidence<'_>, roster: &Roster) -> Excuses {
+    pub fn gather(evidence: &Evidence<'_>, roster: &Roster, calendar: &Calendar) -> Excuses {
         let mut held: BTreeMap<Pair, Vec<(Ms, Ms)>> = BTreeMap::new();
         let mut people: BTreeMap<String, Vec<(Ms, Ms)>> = BTreeMap::new();
         let guard: Vec<_> = evidence.told("alert/guard").filter(|(_, rest, _)| rest.is_empty()).collect();
@@ -37,7 +37,7 @@ impl Excuses {
             let removals = alert["detail"]["removals"].as_array().map(Vec::as_slice).unwrap_or_default();
             // What was approved goes at the quota's pace.
             let going = CALLS + seconds(i64::try_from(removals.len()).unwrap_or_default());
-            let until = guard.get(n + 1).map_or(NEVER, |(next, _, _)| next + going);
+            let until = guard.get(n + 1).map_or(NEVER, |(next, _, _)| calendar.after(*next, going));
             for removal in removals {
                 let Some(email) = removal["person"]["user"].as_u64().and_then(|user| roster.emails.get(&user)) else {
                     continue;

@@ -61,6 +61,8 @@ pub struct Roster {
     users: BTreeMap<String, u64>,
     /// The e-mail of every user there ever was, in lower case.
     pub emails: BTreeMap<u64, String>,
+    /// When each user held a row of any scope that the gateway's key didn't make, by themself or through a team.
+    pub others: BTreeMap<u64, Windows>,
     /// Rows that the gateway's key made.
     pub ours: BTreeSet<u64>,
 }
@@ -73,6 +75,19 @@ impl Roster {
         let every = kisi.history().emails.iter();
         roster.emails = every.map(|(id, email)| (*id, email.trim().to_lowercase())).collect();
         roster.users = kisi.users().map(|user| (user.email.trim().to_lowercase(), user.id)).collect();
+        let mut others: BTreeMap<u64, Vec<(Ms, Ms)>> = BTreeMap::new();
+        for version in kisi.history().assignments.iter().filter(|row| !evidence.made_by_key(row.created_by)) {
+            let span = (ms(version.since), version.until.map_or(NEVER, ms));
+            let users = match version.assignee {
+                Assignee::User(user) => vec![user],
+                Assignee::Team(id) => {
+                    kisi.teams().find(|team| team.id == id).map(|team| team.members.clone()).unwrap_or_default()
+                }
+                Assignee::Guest(_) => Vec::new(),
+            };
+            users.into_iter().for_each(|user| others.entry(user).or_default().push(span));
+        }
+        roster.others = others.into_iter().map(|(user, spans)| (user, Windows::merged(spans))).collect();
         for version in &kisi.history().assignments {
             let (Scope::Group(group), Assignee::User(user)) = (version.scope, version.assignee) else { continue };
             let ours = version.created_by == Creator::User(evidence.key_user);

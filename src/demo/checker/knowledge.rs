@@ -195,6 +195,7 @@ fn calendar(diary: &Diary, day: Span, settings: &Settings, start: Ms) -> Calenda
         (Trouble::Gateway, START + RECONNECT),
         (Trouble::EmptyList, 2 * seconds(settings.refresh_s) + CALLS),
         (Trouble::ShrunkenList, 3 * seconds(settings.refresh_s) + CALLS),
+        (Trouble::ThinnedList, 3 * seconds(settings.refresh_s) + FAULTS),
         (Trouble::KisiDate, CLOCK_AGAIN),
     ] {
         let spans = diary.spans(trouble, day.until);

@@ -18,9 +18,13 @@ pub(super) fn none_by_mistake(case: &Case<'_>) -> Findings {
     };
     let taken_by_hand: BTreeSet<u64> = case.evidence.diary.hands.iter().filter_map(by_hand).collect();
     let mut compared = 0_u64;
+    let mut thinned = Thinned::new(case);
     for (pair, rows) in &case.roster.pairs {
         for held in rows.iter().filter(|held| held.ours && held.until != NEVER) {
             if held.until < case.begins() || held.until >= case.ends() || taken_by_hand.contains(&held.row) {
+                continue;
+            }
+            if robbed(case, pair, rows, held) && thinned.takes(pair, held.until) {
                 continue;
             }
             found.expect(!robbed(case, pair, rows, held), || {
@@ -30,6 +34,8 @@ pub(super) fn none_by_mistake(case: &Case<'_>) -> Findings {
         }
         compared += watched(case, pair, &mut found);
     }
+    thinned.judge(case, &mut found);
+    super::mass::within_bounds(case, &mut found);
     lists(case, &mut found, compared);
     found
 }
@@ -53,6 +59,46 @@ fn robbed(case: &Case<'_>, pair: &Pair, rows: &[Held], held: &Held) -> bool {
         let sooner = |other: &Held| other.since <= at + REPLACED && at < other.until && other.valid_from < from;
         !rows.iter().any(|other| again(other) || sooner(other))
     })
+}
+
+/// What was lost while a list lacked some rows: by span, who.
+struct Thinned {
+    spans: Vec<((Ms, Ms), BTreeSet<String>)>,
+}
+
+impl Thinned {
+    fn new(case: &Case<'_>) -> Thinned {
+        let after = 3 * seconds(case.evidence.settings.refresh_s) + CALLS;
+        let spans = case.spans(Trouble::ThinnedList).into_iter();
+        Thinned { spans: spans.map(|(from, until)| ((from, until + after), BTreeSet::new())).collect() }
+    }
+
+    /// Whether it is to be judged here.
+    fn takes(&mut self, (email, _): &Pair, at: Ms) -> bool {
+        let span = self.spans.iter_mut().find(|((from, until), _)| *from <= at && at < *until);
+        span.map(|(_, people)| people.insert(email.clone())).is_some()
+    }
+
+    /// No more people than the guard lets pass, of those who had access as it began.
+    fn judge(self, case: &Case<'_>, found: &mut Findings) {
+        for ((from, _), people) in self.spans.iter().filter(|(_, people)| !people.is_empty()) {
+            let soon = from.saturating_add(seconds(case.evidence.settings.prestage_s));
+            let usable =
+                |held: &Held| held.ours && held.held_at(*from) && held.valid_from <= soon && held.valid_until > *from;
+            let all = case.roster.pairs.iter().filter(|(_, rows)| rows.iter().any(usable));
+            let all: BTreeSet<&str> = all.map(|((email, _), _)| email.as_str()).collect();
+            // The defaults of the guard (contract 2): more than a quarter, or more than 50.
+            let many = people.len() >= 3 && people.len() * 4 > all.len().max(people.len()) || people.len() > 50;
+            found.expect(!many, || {
+                format!(
+                    "{} of {} people lost a group since a list lacked rows at {}",
+                    people.len(),
+                    all.len(),
+                    case.show(*from)
+                )
+            });
+        }
+    }
 }
 
 /// Minute by minute through every time at which a list was torn: whoever was entitled still is in Kisi.

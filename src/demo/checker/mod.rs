@@ -11,6 +11,7 @@ mod excuse;
 mod held;
 mod knowledge;
 mod lockout;
+mod mass;
 mod oracle;
 mod outage;
 mod ownership;
@@ -242,7 +243,7 @@ pub fn check(evidence: &Evidence<'_>) -> Result<Report, CheckError> {
         .collect();
     let knowledge = Knowledge::gather(evidence, &wall, &paces);
     let roster = Roster::gather(evidence);
-    let excuses = Excuses::gather(evidence, &roster);
+    let excuses = Excuses::gather(evidence, &roster, &knowledge.calendar);
     let case = Case { evidence, wall: &wall, knowledge: &knowledge, roster: &roster, excuses: &excuses };
     let traffic = Traffic::count(evidence);
     let promises = vec![
@@ -297,8 +298,23 @@ impl Case<'_> {
         })
     }
 
+    /// The Kisi users whose e-mail a customer ever had who may be touched.
+    fn customers(&self) -> std::collections::BTreeSet<u64> {
+        let records = self.evidence.nexudus.records(crate::twin::nexudus::Entity::Coworker);
+        let rows = records.flat_map(|(_, versions)| versions).map(|version| &version.row);
+        let emails = rows.map(|row| row["Email"].as_str().unwrap_or_default().trim().to_lowercase());
+        let emails: std::collections::BTreeSet<String> =
+            emails.filter(|email| !oracle::never(self.evidence.settings, email)).collect();
+        let users = self.roster.emails.iter();
+        users.filter(|(_, email)| emails.contains(*email)).map(|(user, _)| *user).collect()
+    }
+
     fn show(&self, at: Ms) -> String {
-        self.wall.show(at)
+        // Of a day alone the time says enough.
+        match self.ends() - self.begins() > time::seconds(20 * 3_600) {
+            true => self.wall.show_dated(at),
+            false => self.wall.show(at),
+        }
     }
 }
 

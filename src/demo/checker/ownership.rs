@@ -31,6 +31,9 @@ fn calls(case: &Case<'_>, found: &mut Findings) {
         user.filter(|_| by_key && event.kind == "user.create")
     };
     let users: BTreeSet<u64> = history.events.values().filter_map(made).collect();
+    // With `existing_users = "manage"` the accounts of customers are suspended and restored, whoever made them (rules 5).
+    let manages = case.evidence.settings.manage_existing;
+    let customers = case.customers();
     for call in history.requests.iter().filter(|call| is_write(call)) {
         let done = call.status < 300;
         let path: Vec<&str> = call.path.trim_matches('/').split('/').collect();
@@ -39,7 +42,8 @@ fn calls(case: &Case<'_>, found: &mut Findings) {
             ("POST", "role_assignments" | "users", None) => true,
             ("POST", "locks", Some(_)) => path.get(2) == Some(&"unlock"),
             (_, "role_assignments", Some(id)) => !done || case.roster.ours.contains(&id),
-            (_, "users", Some(id)) => !done || users.contains(&id),
+            ("DELETE", "users", Some(id)) => !done || users.contains(&id),
+            (_, "users", Some(id)) => !done || users.contains(&id) || (manages && customers.contains(&id)),
             _ => false,
         };
         found.expect(right, || {

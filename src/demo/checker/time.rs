@@ -55,6 +55,14 @@ impl Wall {
         }
     }
 
+    /// The same with its date.
+    pub fn show_dated(&self, at: Ms) -> String {
+        match self.civil(at).filter(|_| at != EVER && at != NEVER) {
+            Some(wall) => format!("{} {}", wall.date(), self.show(at)),
+            None => self.show(at),
+        }
+    }
+
     fn civil(&self, at: Ms) -> Option<jiff::civil::DateTime> {
         let instant = jiff::Timestamp::from_millisecond(at).ok()?;
         Some(self.0.to_datetime(instant))

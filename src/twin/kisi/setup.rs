@@ -181,6 +181,11 @@ impl KisiTwin {
         self.users.by_email(email)
     }
 
+    /// All teams as they are.
+    pub fn teams(&self) -> impl Iterator<Item = &Team> {
+        self.teams.values()
+    }
+
     /// All role assignments as they are, by id.
     pub fn assignments(&self) -> impl Iterator<Item = &Assignment> {
         self.assignments.iter().map(|row| &row.assignment)
