@@ -341,8 +341,8 @@ fn promise_5_the_memory_has_a_limit() {
 /// What a second reader of promise 5 remembers: rows as they stood, and nothing of the guard's.
 #[derive(Default)]
 struct Count {
-    /// How many could use a group, by the minute.
-    with_access: BTreeMap<i64, usize>,
+    /// How many could use a group, look by look, with the minute.
+    with_access: Vec<(i64, usize)>,
     /// Who lost a group, and in which minute.
     lost: Vec<(i64, UserId)>,
 }
@@ -417,9 +417,9 @@ fn walk(people: u64, share: f64, most: u32, steps: Vec<(i64, Vec<(u64, u8)>)>) -
         let would = losers(&world, &after(&world, &changes), world.now);
         let all: BTreeSet<UserId> = would.into_iter().chain(count.lost.iter().map(|(_, user)| *user)).collect();
         let users: BTreeSet<UserId> = usable(&world, world.now).into_keys().map(|(user, _)| user).collect();
-        count.with_access.insert(minute, users.len());
-        let began = count.with_access.range(..=minute - 60).next_back().or(count.with_access.iter().next());
-        let of = began.map_or(0, |(_, count)| *count);
+        count.with_access.push((minute, users.len()));
+        let an_hour_ago = count.with_access.iter().rfind(|(at, _)| minute - at >= 60);
+        let of = an_hour_ago.or(count.with_access.first()).map_or(0, |(_, count)| *count);
         let too_many =
             all.len() > most as usize || (share < 1.0 && all.len() >= 3 && all.len() as f64 > share * of as f64);
         let verdict = memory.judge(&world.known(), changes);
@@ -446,7 +446,7 @@ fn walk(people: u64, share: f64, most: u32, steps: Vec<(i64, Vec<(u64, u8)>)>) -
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+    #![proptest_config(crate::oracle::walks::config(60))]
 
     /// The guard's count and verdict against one that asks of the rows alone.
     #[test]

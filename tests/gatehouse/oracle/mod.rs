@@ -8,7 +8,7 @@ pub mod calendar;
 mod plans;
 pub mod reading;
 pub mod sites;
-mod walks;
+pub mod walks;
 
 use std::collections::{BTreeMap, BTreeSet};
 

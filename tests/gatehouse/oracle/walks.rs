@@ -18,7 +18,7 @@ use super::sites::{Case, Wish, any_case, one_room};
 use super::{address, who_is_in};
 
 /// A walk is long, so there are few in a usual run; `PROPTEST_CASES` asks for more.
-pub(super) fn config(cases: u32) -> ProptestConfig {
+pub fn config(cases: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
     let cases = asked.unwrap_or(cases);
     ProptestConfig { cases, max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() }
