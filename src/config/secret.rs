@@ -27,6 +27,8 @@ pub(super) struct Vault<'a> {
     /// The directory of the configuration file.
     pub(super) base: &'a Path,
     pub(super) env: &'a dyn Env,
+    /// Whether secrets are read; else only how they are named is looked at.
+    pub(super) open: bool,
 }
 
 impl Vault<'_> {
@@ -78,6 +80,7 @@ impl Vault<'_> {
                 // More likely the secret itself, put where its name belongs.
                 Err(Refusal::unshown("not the name of an environment variable", "a string (not shown)"))
             }
+            Ok(_) if !self.open => return Some(String::new()),
             Ok(name) => match form {
                 "env" => self.variable(name),
                 "file" => content(&self.base.join(name), true),

@@ -9,6 +9,7 @@ use super::engine::Engine;
 use super::sync;
 use super::wires::who;
 use crate::domain::entitle::entitle;
+use crate::domain::explain::Who;
 use crate::domain::person::{Merged, Person, people};
 use crate::domain::plan::PersonRef;
 use crate::domain::{GroupId, Timestamp, UserId};
@@ -141,12 +142,16 @@ impl Counter {
                 let (patch_ignored, hands) = (state.ledger.patch_ignored, state.hands.clone());
                 Reply::value(0, &LedgerReport { owned, patch_ignored, hands })
             }
+            Request::Progress => Reply::value(0, &engine.progress()),
             Request::Explain { who: text, at, door } => match who(&text) {
                 Err(wrong) => Reply::error(2, wrong),
-                Ok(who) => match engine.explain(&who, at, door, None) {
-                    Some(told) => Reply::value(0, &told),
-                    None => Reply::error(5, format!("neither Nexudus nor Kisi knows '{text}', as far as was read")),
-                },
+                Ok(who) => {
+                    engine.decide_once();
+                    match engine.explain(&who, at, door, None) {
+                        Some(told) => Reply::value(0, &told),
+                        None => Reply::error(5, unknown(engine, &who, text.trim())),
+                    }
+                }
             },
             Request::Pause => acted(engine.pause(true).await),
             Request::Resume => acted(engine.pause(false).await),
@@ -167,6 +172,7 @@ impl Counter {
             Err(error) => Reply::error(1, error),
             Ok(mut report) => {
                 let exit = match (&unread, report.held.is_empty()) {
+                    _ if engine.is_interrupted() => 1,
                     (Some(_), _) => 1,
                     (None, false) => 4,
                     (None, true) => 0,
@@ -209,6 +215,18 @@ impl Counter {
                 Reply::value(0, &EventPage { last, events: rows.iter().map(report).collect() })
             }
         }
+    }
+}
+
+/// That neither cloud knows the person, whom somebody may have meant, and what was not read.
+fn unknown(engine: &Engine, who: &Who, text: &str) -> String {
+    let near: Vec<String> =
+        engine.suggest(who).iter().map(|near| format!("did you mean 'gatehouse explain {near}'?")).collect();
+    let more = [Some(near.join(" ")).filter(|near| !near.is_empty()), engine.unread()];
+    let more: Vec<String> = more.into_iter().flatten().collect();
+    match more.is_empty() {
+        true => format!("neither Nexudus nor Kisi knows '{text}', as far as was read"),
+        false => format!("neither Nexudus nor Kisi knows '{text}', as far as was read: {}", more.join("; ")),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The lock on the state is held for short spans of pure work alone, never over an await.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -102,6 +103,10 @@ pub struct Engine {
     pub post: Notify,
     /// Held through a pass.
     pub passing: tokio::sync::Mutex<()>,
+    /// How many changes were made in Kisi in this run.
+    pub made: AtomicU64,
+    /// A verb's pass is to end.
+    pub interrupted: AtomicBool,
     retained: watch::Sender<Retained>,
     beats: Mutex<BTreeMap<&'static str, Mono>>,
 }
@@ -149,6 +154,8 @@ impl Engine {
             told: Notify::new(),
             post: Notify::new(),
             passing: tokio::sync::Mutex::new(()),
+            made: AtomicU64::new(0),
+            interrupted: AtomicBool::new(false),
             retained: watch::Sender::new(Retained::default()),
             beats: Mutex::new(BTreeMap::new()),
         }

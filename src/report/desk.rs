@@ -73,6 +73,8 @@ pub enum Request {
         /// Past the guard.
         yes: bool,
     },
+    /// How far an `apply` under way has come: a [`Progress`](super::plan::Progress).
+    Progress,
     /// Which doors somebody opens, and why or why not.
     Explain {
         /// An e-mail, a Nexudus customer's id, or `kisi:ID`.

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking, as tests do"
 )]
 
+mod explain;
 mod guard;
 #[cfg(feature = "demo")]
 mod kisi_client;
