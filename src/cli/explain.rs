@@ -50,8 +50,9 @@ fn text(told: &Explanation, look: &Look) -> String {
         let title = if told.allowed { "worth knowing" } else { "why not" };
         let _ = writeln!(out, "\n  {}", look.paint(YELLOW, title));
     }
-    for why in &told.why_not {
-        out.push_str(&reason(why, look));
+    for (number, why) in told.why_not.iter().enumerate() {
+        let last_of_its_kind = told.why_not.get(number + 1).is_none_or(|next| next.code != why.code);
+        out.push_str(&reason(why, last_of_its_kind, look));
     }
     out
 }
@@ -84,9 +85,10 @@ fn grant_lines(grant: &GrantShown, look: &Look) -> String {
     out
 }
 
-fn reason(why: &WhyNot, look: &Look) -> String {
+/// One reason; what to do stands under the last of each kind.
+fn reason(why: &WhyNot, with_cure: bool, look: &Look) -> String {
     let mut out = look.paragraph("  - ", &format!("{} [{}]", why.message, why.code));
-    if let Some(cure) = Code::cure(&why.code) {
+    if let Some(cure) = Code::cure(&why.code).filter(|_| with_cure) {
         out.push_str(&look.paragraph("    ", cure));
     }
     out

@@ -11,13 +11,19 @@ pub mod check;
 pub mod demo;
 pub mod events;
 pub mod explain;
+pub mod init;
+mod init_file;
+pub mod links;
 pub mod log;
+pub mod manual;
 pub mod online;
 pub mod plan;
 mod progress;
 pub mod run;
+pub mod schema;
 pub mod show;
 pub mod status;
+pub mod store;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -49,7 +55,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     if let Verb::Demo(demo) = &cli.verb {
         return demo::demo(demo);
     }
-    log::start(cli.common.log_format);
+    log::start(cli.common.log_format, !matches!(cli.verb, Verb::Run));
     let path = resolve_path(cli.common.config, &ProcessEnv);
     match cli.verb {
         #[cfg(feature = "demo")]
@@ -78,6 +84,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
         Verb::Pause => asking(&path, WRONG, |config| status::pause(&config, true)),
         Verb::Resume => asking(&path, WRONG, |config| status::pause(&config, false)),
+        Verb::Store(verb) => asking(&path, WRONG, |config| store::store(&config, &verb)),
+        Verb::Schema(verb) => schema::schema(verb),
+        Verb::Completions { shell } => manual::completions(shell),
+        Verb::Man { verb } => manual::man(verb.as_deref()),
+        Verb::Links(verb) => configured(&path, WRONG, |config| links::links(&config, verb)),
+        Verb::Init(args) => init::init(&path, &args),
     }
 }
 

@@ -5,16 +5,15 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::ask::{Needs, Trouble, answered};
+use super::ask::Trouble;
 use super::show::{BOLD, GREEN, Look, RED, YELLOW, person};
 use super::{FAILED, WELL, WRONG, complain, look, print, progress};
 use crate::config::Config;
-use crate::report::desk::Request;
 use crate::report::plan::{Beside, ChangeReport, PlanReport};
 
 /// `plan`
 pub fn plan(config: &Config, json: bool, detailed: bool) -> u8 {
-    match answered::<PlanReport>(config, Request::Plan, Needs::Clouds) {
+    match progress::plan(config) {
         Ok((exit, value, report)) => {
             show(json, value, &report, &look(config), false);
             let changes = !report.changes.is_empty() || !report.held.is_empty();
@@ -53,10 +52,10 @@ fn show(json: bool, value: Value, report: &PlanReport, look: &Look, done: bool) 
     }
 }
 
-/// What contract 1 says, and not what is meant for people alone.
+/// Without what is meant for people alone.
 fn as_json(mut value: Value) -> Value {
     if let Value::Object(report) = &mut value {
-        report.retain(|key, _| ["id", "counts", "changes", "held"].contains(&key.as_str()));
+        report.retain(|key, _| !["remarks", "guard", "groups"].contains(&key.as_str()));
     }
     value
 }

@@ -19,16 +19,26 @@ use crate::report::plan::{PlanReport, Progress};
 const LIVE: Duration = Duration::from_millis(500);
 /// How often a pipe or a log is told.
 const QUIET: Duration = Duration::from_secs(10);
+/// Before, a rate says nothing.
+const RATE_AFTER: Duration = Duration::from_secs(2);
 /// How long the change under way may take to end after Ctrl-C.
 const END_WITHIN: Duration = Duration::from_secs(3);
 
 /// Asks for one pass, tells how it goes, and lets itself be stopped.
 pub fn apply(config: &Config, yes: bool) -> Answer<PlanReport> {
+    asked(config, Request::Apply { yes }, true)
+}
+
+/// Asks what would be done, and tells that both clouds are being read.
+pub fn plan(config: &Config) -> Answer<PlanReport> {
+    asked(config, Request::Plan, false)
+}
+
+fn asked(config: &Config, request: Request, applies: bool) -> Answer<PlanReport> {
     block_on(async {
         let clock = Clock::system();
         let mut stop = Stop::new()?;
-        let request = Request::Apply { yes };
-        let ticker = Ticker::new(&clock);
+        let ticker = Ticker::new(&clock, applies);
         if let Some(at_first) = ask_running(config, &Request::Progress).await? {
             let asked = ask_running(config, &request);
             let told = ticker.tell(at_first, async || ask_running(config, &Request::Progress).await.ok().flatten());
@@ -36,7 +46,7 @@ pub fn apply(config: &Config, yes: bool) -> Answer<PlanReport> {
                 reply = asked => reply?,
                 () = told => None,
                 () = stop.wait() => return Err(Trouble::failed(
-                    "no longer waited for: the running gateway goes on by itself; 'gatehouse pause' makes it stop",
+                    "no longer waited for: what the running gateway does goes on; 'gatehouse pause' makes it stop",
                 )),
             };
             let gone = "the gateway ended before it answered; see 'gatehouse status', and run 'gatehouse apply' again";
@@ -87,36 +97,38 @@ struct Ticker<'a> {
     clock: &'a Clock,
     began: Mono,
     live: bool,
+    applies: bool,
 }
 
 impl Ticker<'_> {
-    fn new(clock: &Clock) -> Ticker<'_> {
-        Ticker { clock, began: clock.mono(), live: std::io::stderr().is_terminal() }
+    fn new(clock: &Clock, applies: bool) -> Ticker<'_> {
+        Ticker { clock, began: clock.mono(), live: std::io::stderr().is_terminal(), applies }
     }
 
     /// Tells until it is dropped, or nobody answers any more.
     async fn tell(&self, at_first: Reply, ask: impl AsyncFn() -> Option<Reply>) {
         let Ok((_, _, first)) = value::<Progress>(at_first) else { return std::future::pending().await };
         let mut line = Line { live: self.live };
-        let mut first_made: Option<Mono> = None;
+        let mut first_made: Option<(Mono, u64)> = None;
         loop {
             self.clock.sleep(if self.live { LIVE } else { QUIET }).await;
             let Some(Ok((_, _, now))) = ask().await.map(value::<Progress>) else { continue };
             let made = now.made.saturating_sub(first.made);
-            if made == 0 && now.left == 0 {
+            if !self.applies || made == 0 {
                 line.show(&format!("reading both clouds, {} s", self.clock.mono().since(self.began).as_secs()));
                 continue;
             }
-            let since = *first_made.get_or_insert(self.clock.mono());
-            line.show(&told(made, now.left, self.clock.mono().since(since)));
+            let at = self.clock.mono();
+            let (since, already) = *first_made.get_or_insert((at, made));
+            line.show(&told(made, now.left, made - already.min(made), at.since(since)));
         }
     }
 }
 
 /// What is made, at which rate, and how long the rest will take at it.
-fn told(made: u64, left: usize, took: Duration) -> String {
-    let rate = made as f64 / took.as_secs_f64();
-    if made < 2 || !rate.is_finite() || rate <= 0.0 {
+fn told(made: u64, left: usize, lately: u64, took: Duration) -> String {
+    let rate = lately as f64 / took.as_secs_f64();
+    if took < RATE_AFTER || rate <= 0.0 {
         return format!("{made} changes made, {left} left");
     }
     let seconds = (left as f64 / rate).ceil();
@@ -153,7 +165,8 @@ mod tests {
     /// 450 changes at 5 a second are 90 seconds: told from what was made, not from what was hoped.
     #[test]
     fn the_rest_is_estimated_by_the_rate_so_far() {
-        assert_eq!(told(0, 450, Duration::ZERO), "0 changes made, 450 left");
-        assert_eq!(told(50, 400, Duration::from_secs(10)), "50 changes made, 400 left, 5.0 a second: about 80 s more");
+        assert_eq!(told(3, 447, 0, Duration::ZERO), "3 changes made, 447 left");
+        let later = told(53, 397, 50, Duration::from_secs(10));
+        assert_eq!(later, "53 changes made, 397 left, 5.0 a second: about 80 s more");
     }
 }

@@ -10,7 +10,6 @@ use super::{complain, look, print};
 use crate::config::Config;
 use crate::report::desk::Request;
 use crate::report::{Connection, State, Status};
-use crate::web::socket::AskError;
 
 /// `status`: nobody runs.
 const NOT_RUNNING: u8 = 3;
@@ -20,8 +19,11 @@ pub fn status(config: &Config, json: bool) -> u8 {
     let asked = block_on(ask_running(config, &Request::Status));
     let answer = match asked {
         Ok(None) => {
-            let path = config.store.directory.join(crate::web::socket::NAME);
-            complain(&AskError::NotRunning { path }.to_string());
+            let socket = config.store.directory.join(crate::web::socket::NAME);
+            complain(&format!(
+                "not running: nobody answers at {}; start it with 'systemctl start gatehouse', or 'gatehouse run'",
+                socket.display()
+            ));
             return NOT_RUNNING;
         }
         Ok(Some(reply)) => value::<Status>(reply),

@@ -8,6 +8,8 @@ mod error;
 mod keys;
 mod link;
 mod read;
+mod reload;
+mod schema;
 mod secret;
 mod section;
 mod settings;
@@ -26,6 +28,9 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 pub use self::error::{ConfigError, ConfigErrors};
+pub use self::reload::waits_for_restart;
+pub use self::schema::schema;
+pub use self::secret::secret_in;
 pub use self::settings::{
     Access, Alert, ClientCertificate, Command, Config, Hooks, Kisi, Mqtt, Nexudus, People, Site, Store, Web,
 };

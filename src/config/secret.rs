@@ -130,6 +130,11 @@ impl Vault<'_> {
     }
 }
 
+/// The secret in a file that only its owner and group may read, or what is wrong.
+pub fn secret_in(path: &Path) -> Result<String, String> {
+    content(path, true).and_then(checked)
+}
+
 /// Opens a file. `guarded`: refused where others than its owner and group have access to it.
 pub(super) fn open(path: &Path, guarded: bool) -> Result<File, String> {
     let shown = path.display();

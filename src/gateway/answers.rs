@@ -93,7 +93,7 @@ impl Engine {
         let kisi = state.roster.read_at.is_none().then_some("Kisi");
         let which: Vec<&str> = [nexudus, kisi].into_iter().flatten().collect();
         let which = (!which.is_empty()).then(|| which.join(" and "))?;
-        Some(format!("{which} was never read whole into this store: run 'gatehouse plan', or wait for 'gatehouse run'"))
+        Some(format!("this store holds no reading of {which} yet: run 'gatehouse plan', or wait for 'gatehouse run'"))
     }
 
     /// Whom somebody may have meant whom neither cloud knows.

@@ -155,6 +155,14 @@ impl Counter {
             },
             Request::Pause => acted(engine.pause(true).await),
             Request::Resume => acted(engine.pause(false).await),
+            Request::StoreCheck => {
+                let store = engine.store.clone();
+                match tokio::task::spawn_blocking(move || store.look()).await {
+                    Ok(checked) => Reply::value(0, &checked),
+                    Err(error) => Reply::error(1, error.to_string()),
+                }
+            }
+            Request::StoreBackup { name } => self.backup(name).await,
             Request::Sync => {
                 engine.look_again();
                 acted(Ok(()))
@@ -194,6 +202,20 @@ impl Counter {
             Err(_) => "it takes longer than a minute".to_owned(),
         };
         Some(format!("the clouds could not be read anew ({why}): this goes by what was read before"))
+    }
+
+    /// Only beside the store: a name that leads elsewhere is refused.
+    async fn backup(&self, name: String) -> Reply {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+        if !name.starts_with("backup-") || !name.chars().all(plain) || name.contains("..") {
+            return Reply::error(2, "a backup's name is 'backup-' with letters, digits, - and dots");
+        }
+        let store = self.0.store.clone();
+        match tokio::task::spawn_blocking(move || store.backup_beside(&name)).await {
+            Ok(Ok(checked)) => Reply::value(0, &checked),
+            Ok(Err(error)) => Reply::error(1, error.to_string()),
+            Err(error) => Reply::error(1, error.to_string()),
+        }
     }
 
     fn events(

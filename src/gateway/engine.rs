@@ -204,13 +204,14 @@ impl Engine {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// New rules: what their links need is read, and everything is decided anew. Site and zone stay what they were:
-    /// topics, marks and readings know them from the start.
+    /// New rules: what their links need is read, and everything is decided anew. Site, zone and the pace of complete
+    /// readings stay what they were: topics, marks and readings know them from the start.
     pub fn set_rules(&self, rules: Rules) {
         self.nexudus.set_needs(Needs::of(&rules.links));
         {
             let mut kept = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-            *kept = Arc::new(Rules { site: kept.site.clone(), zone: kept.zone.clone(), ..rules });
+            *kept =
+                Arc::new(Rules { site: kept.site.clone(), zone: kept.zone.clone(), refresh: kept.refresh, ..rules });
         }
         self.look_again();
     }

@@ -110,6 +110,13 @@ pub enum Request {
     },
     /// What is ours: a [`LedgerReport`].
     Ledger,
+    /// Looks at every row of the store.
+    StoreCheck,
+    /// Copies the ledger into a new file of that name in the store's directory, for the asker to fetch.
+    StoreBackup {
+        /// The file's name, without a directory.
+        name: String,
+    },
     /// A full pass, now.
     Sync,
     /// Releases what the guard holds under that id.

@@ -8,6 +8,7 @@
 )]
 
 mod explain;
+mod golden;
 mod guard;
 #[cfg(feature = "demo")]
 mod kisi_client;
@@ -24,4 +25,5 @@ mod plans;
 mod process;
 mod rooms;
 mod rules;
+mod schemas;
 mod world;

@@ -156,8 +156,8 @@ pub const CODES: &[Row] = &[
     (
         Code::ClockNotTrusted,
         "clock_not_trusted",
-        "Kisi's time is not known or is contradicted: nothing is written, and this answer goes by a guess",
-        "look at 'gatehouse status' for why Kisi can't be asked; mend this machine's clock",
+        "Kisi's time is not known or is contradicted, or no gateway runs to ask for it: nothing is written to Kisi",
+        "start 'gatehouse run'; where it runs, 'gatehouse status' shows why Kisi can't be asked",
     ),
     (
         Code::StartsAt,

@@ -329,6 +329,13 @@ impl Telling<'_> {
 
     fn customer(&mut self, customer: &Customer) {
         let id = customer.id;
+        // An archived duplicate takes nothing from the active one (rules 1).
+        let lasts = |id: &CustomerId| {
+            self.known.snapshot.customers.get(*id).is_some_and(|other| other.active && !other.archived)
+        };
+        if !(customer.active && !customer.archived) && self.found.customers.iter().any(lasts) {
+            return;
+        }
         if !customer.active {
             self.tell(Code::CustomerSuspended, format!("customer {id} is suspended in Nexudus"));
         }
@@ -378,7 +385,7 @@ impl Telling<'_> {
             Writes::Yes if !self.question.verified => {
                 self.tell(
                     Code::ClockNotTrusted,
-                    "Kisi's time is not known: nothing is written to Kisi, and this goes by a guess",
+                    "Kisi's time is not known: this goes by the last time that was, and nothing is written to Kisi",
                 );
             }
             Writes::Yes => {}

@@ -20,6 +20,7 @@ impl Rig {
         self.quotas_were_kept();
         self.kisi_was_asked_rightly();
         self.secrets_stayed_secret();
+        self.payloads_fit_their_schemas();
         let logged = self.logged();
         assert!(!logged.contains("panicked at"), "{logged}");
     }
