@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::ask::{Needs, answered, show_as};
-use super::look;
+use super::ask::{Needs, answered};
 use super::show::{Look, person};
+use super::{look, print};
 use crate::config::Config;
 use crate::domain::{Reason, UserId};
 use crate::report::adopt::AdoptReport;
@@ -25,12 +25,15 @@ pub struct Asked {
 pub fn adopt(config: &Config, asked: Asked, json: bool) -> u8 {
     let Asked { created_by, suspended, apply } = asked;
     let request = Request::Adopt { created_by, suspended, apply };
-    match answered::<AdoptReport>(config, request, Needs::Store) {
+    match answered::<AdoptReport>(config, request, Needs::Clouds) {
         Ok((exit, value, report)) => {
-            show_as(json, &value, || text(&report, asked, &look(config)));
+            match json {
+                true => print(&format!("{value}\n")),
+                false => print(&text(&report, asked, &look(config))),
+            }
             exit
         }
-        Err(exit) => exit,
+        Err(trouble) => trouble.shown(),
     }
 }
 

@@ -96,7 +96,7 @@ pub enum Verb {
         /// An e-mail, a Nexudus customer's id, or kisi:ID
         who: String,
         /// For that moment instead of now, RFC 3339
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", value_parser = moment)]
         at: Option<Timestamp>,
         /// For that door alone: a Kisi lock's id
         #[arg(long, value_name = "ID", value_parser = lock)]
@@ -130,6 +130,114 @@ pub enum Verb {
     Pause,
     /// Let the running gateway write to Kisi again
     Resume,
+    /// Propose links between Nexudus items and Kisi groups, as TOML ready to paste
+    #[command(subcommand)]
+    Links(LinksVerb),
+    /// Write a configuration: ask for what it needs, or take it as flags, and try each answer at once
+    Init(Box<InitArgs>),
+    /// Look at the store, copy its ledger, or put such a copy back
+    #[command(subcommand)]
+    Store(StoreVerb),
+    /// Print a JSON Schema (2020-12)
+    #[command(subcommand)]
+    Schema(SchemaVerb),
+    /// Print the completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, of gatehouse or of one verb, as roff
+    Man {
+        /// Which verb
+        verb: Option<String>,
+    },
+}
+
+/// The verbs of `links`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum LinksVerb {
+    /// Pair items and groups whose names are alike, with a score; nothing is taken for granted
+    Suggest {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read the pairs set in the Nexudus dashboard (KisiGroupId, AccessControlGroupId)
+    Import {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The verbs of `store`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StoreVerb {
+    /// Look at every row of both files; change nothing
+    Check,
+    /// Copy the ledger into a new file, while the gateway runs as well
+    Backup {
+        /// The new file
+        file: PathBuf,
+    },
+    /// Put such a copy in the place of the ledger, which is kept beside it; not while the gateway runs
+    Restore {
+        /// The copy
+        file: PathBuf,
+    },
+}
+
+/// The verbs of `schema`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum SchemaVerb {
+    /// Of the configuration file
+    Config,
+    /// Of every payload, by topic
+    Mqtt,
+}
+
+/// Flags of `init`. What is not given is asked for on a terminal.
+#[derive(Clone, Debug, Args)]
+pub struct InitArgs {
+    /// The site's name in every topic: a-z, 0-9 and -
+    #[arg(long, value_name = "ID")]
+    pub site: Option<String>,
+    /// The site's IANA time zone [default: what Nexudus says of the location]
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+    /// The base of Nexudus' API [default: https://spaces.nexudus.com/api]
+    #[arg(long, value_name = "URL")]
+    pub nexudus_url: Option<String>,
+    /// The Nexudus user's e-mail
+    #[arg(long, value_name = "EMAIL")]
+    pub nexudus_username: Option<String>,
+    /// A file with that user's password; only its owner may read it
+    #[arg(long, value_name = "FILE")]
+    pub nexudus_password_file: Option<PathBuf>,
+    /// The Nexudus location's (business) id [default: the only one there is]
+    #[arg(long, value_name = "ID")]
+    pub location: Option<u64>,
+    /// The base of Kisi's API [default: https://api.kisi.io]
+    #[arg(long, value_name = "URL")]
+    pub kisi_url: Option<String>,
+    /// A file with the Kisi API key; only its owner may read it
+    #[arg(long, value_name = "FILE")]
+    pub kisi_api_key_file: Option<PathBuf>,
+    /// The Kisi place's id [default: the whole organization]
+    #[arg(long, value_name = "ID")]
+    pub place: Option<u64>,
+    /// The MQTT broker [default: mqtt://127.0.0.1:1883]
+    #[arg(long, value_name = "URL")]
+    pub mqtt_url: Option<String>,
+    /// The user at the broker
+    #[arg(long, value_name = "NAME")]
+    pub mqtt_username: Option<String>,
+    /// A file with that user's password
+    #[arg(long, value_name = "FILE")]
+    pub mqtt_password_file: Option<PathBuf>,
+    /// Where the store goes [default: /var/lib/gatehouse]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
 }
 
 /// Flags of `demo`.
@@ -203,6 +311,10 @@ fn lock(text: &str) -> Result<LockId, String> {
 fn user(text: &str) -> Result<UserId, String> {
     let id = text.strip_prefix("kisi:").unwrap_or(text);
     id.parse().map(UserId).map_err(|_| "a Kisi user's id is a number".to_owned())
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "a time as 2026-03-04T07:00:00Z".to_owned())
 }
 
 fn since(text: &str) -> Result<Since, String> {

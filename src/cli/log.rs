@@ -14,25 +14,26 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::LogFormat;
 
-/// Starts logging. `RUST_LOG` says how much; without it, what an operator needs.
-pub fn start(format: LogFormat) {
+/// Starts logging. `RUST_LOG` says how much; without it, what an operator needs. `quiet`: for a verb, whose result is
+/// what is looked for.
+pub fn start(format: LogFormat, quiet: bool) {
     let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let logs = match format {
         LogFormat::Json => logs.json().flatten_event(true).boxed(),
         LogFormat::Text if is_journal() => logs.event_format(Journal).boxed(),
         LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed(),
     };
-    if let Err(error) = tracing_subscriber::registry().with(logs.with_filter(filter())).try_init() {
+    if let Err(error) = tracing_subscriber::registry().with(logs.with_filter(filter(quiet))).try_init() {
         eprintln!("gatehouse: logs could not be started: {error}");
     }
 }
 
 /// What `RUST_LOG` asks for, as `info` or `gatehouse=debug,info`; what it may say of spans and fields is not understood,
 /// since that takes a regular expression engine, a tenth of the program's size.
-pub fn filter() -> Targets {
+pub fn filter(quiet: bool) -> Targets {
     let asked = std::env::var("RUST_LOG").ok().filter(|asked| !asked.trim().is_empty());
-    let usual =
-        || Targets::new().with_default(Level::INFO).with_target("rumqttd", tracing::level_filters::LevelFilter::OFF);
+    let level = if quiet { Level::ERROR } else { Level::INFO };
+    let usual = || Targets::new().with_default(level).with_target("rumqttd", tracing::level_filters::LevelFilter::OFF);
     asked.and_then(|asked| asked.parse().ok()).unwrap_or_else(usual)
 }
 

@@ -9,10 +9,21 @@ pub mod ask;
 pub mod check;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod events;
+pub mod explain;
+pub mod init;
+mod init_file;
+pub mod links;
 pub mod log;
+pub mod manual;
 pub mod online;
+pub mod plan;
+mod progress;
 pub mod run;
+pub mod schema;
 pub mod show;
+pub mod status;
+pub mod store;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -44,7 +55,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     if let Verb::Demo(demo) = &cli.verb {
         return demo::demo(demo);
     }
-    log::start(cli.common.log_format);
+    log::start(cli.common.log_format, !matches!(cli.verb, Verb::Run));
     let path = resolve_path(cli.common.config, &ProcessEnv);
     match cli.verb {
         #[cfg(feature = "demo")]
@@ -55,24 +66,30 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Check { online: true, json } => configured_for_check(&path, json),
         Verb::Check { online: false, json } => check(&path, json),
         Verb::Plan { json, detailed_exitcode } => {
-            configured(&path, if detailed_exitcode { FAILED } else { WRONG }, |config| {
-                ask::plan(&config, json, detailed_exitcode)
+            asking(&path, if detailed_exitcode { FAILED } else { WRONG }, |config| {
+                plan::plan(&config, json, detailed_exitcode)
             })
         }
-        Verb::Apply { json, yes } => configured(&path, WRONG, |config| ask::apply(&config, json, yes)),
+        Verb::Apply { json, yes } => asking(&path, WRONG, |config| plan::apply(&config, json, yes)),
         Verb::Adopt { created_by, suspended, apply, json } => {
             let asked = adopt::Asked { created_by, suspended, apply };
-            configured(&path, WRONG, |config| adopt::adopt(&config, asked, json))
+            asking(&path, WRONG, |config| adopt::adopt(&config, asked, json))
         }
         Verb::Explain { who, at, door, json } => {
-            configured(&path, WRONG, |config| ask::explain(&config, who, at, door, json))
+            asking(&path, WRONG, |config| explain::explain(&config, who, at, door, json))
         }
-        Verb::Status { json } => configured(&path, WRONG, |config| ask::status(&config, json)),
+        Verb::Status { json } => asking(&path, WRONG, |config| status::status(&config, json)),
         Verb::Events { since, follow, door, json } => {
-            configured(&path, WRONG, |config| ask::events(&config, since, follow, door, json))
+            asking(&path, WRONG, |config| events::events(&config, since, follow, door, json))
         }
-        Verb::Pause => configured(&path, WRONG, |config| ask::pause(&config, true)),
-        Verb::Resume => configured(&path, WRONG, |config| ask::pause(&config, false)),
+        Verb::Pause => asking(&path, WRONG, |config| status::pause(&config, true)),
+        Verb::Resume => asking(&path, WRONG, |config| status::pause(&config, false)),
+        Verb::Store(verb) => asking(&path, WRONG, |config| store::store(&config, &verb)),
+        Verb::Schema(verb) => schema::schema(verb),
+        Verb::Completions { shell } => manual::completions(shell),
+        Verb::Man { verb } => manual::man(verb.as_deref()),
+        Verb::Links(verb) => configured(&path, WRONG, |config| links::links(&config, verb)),
+        Verb::Init(args) => init::init(&path, &args),
     }
 }
 
@@ -91,6 +108,17 @@ fn configured_for_check(path: &Path, json: bool) -> u8 {
             online::check_online(&config, json)
         }
         Err(_) => check(path, json),
+    }
+}
+
+/// The same for a verb that asks the running gateway first: it needs no secret for that.
+fn asking(path: &Path, wrong: u8, verb: impl FnOnce(Config) -> u8) -> u8 {
+    match Config::load_without_secrets(path, &ProcessEnv) {
+        Ok(config) => verb(config),
+        Err(errors) => {
+            eprintln!("{errors}");
+            wrong
+        }
     }
 }
 
@@ -113,12 +141,18 @@ fn complain(what: &str) -> u8 {
 
 /// Prints a result. A reader that has gone away ends it quietly.
 fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = printed(text);
 }
 
-/// How results look here: colours on a terminal, unless `NO_COLOR` is set.
+/// The same. Whether anybody is still reading.
+fn printed(text: &str) -> bool {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+}
+
+/// How results look here: colours on a terminal, unless `NO_COLOR` says otherwise.
 fn look(config: &Config) -> show::Look {
-    let colour = std::io::stdout().is_terminal() && ProcessEnv.var("NO_COLOR").is_none();
-    show::Look { colour, zone: config.site.timezone.clone() }
+    let terminal = std::io::stdout().is_terminal();
+    let colour = terminal && ProcessEnv.var("NO_COLOR").is_none_or(|value| value.is_empty());
+    show::Look { terminal, colour, zone: config.site.timezone.clone() }
 }

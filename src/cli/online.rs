@@ -98,7 +98,7 @@ async fn ledger(config: &Config, clock: &Clock) -> (bool, Option<LedgerReport>) 
 }
 
 /// One connection to the broker, and a goodbye.
-async fn broker(config: &Config, broker: Arc<dyn Broker>, clock: &Clock) -> Service {
+pub async fn broker(config: &Config, broker: Arc<dyn Broker>, clock: &Clock) -> Service {
     let hello = Hello {
         client_id: format!("gatehouse-{}-check", config.site.id),
         will: Message::passing(format!("{}/{}/check", config.mqtt.topic_prefix, config.site.id), ""),

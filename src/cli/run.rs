@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{WELL, complain};
 use crate::clock::Clock;
-use crate::config::{Config, ProcessEnv};
+use crate::config::{Config, ProcessEnv, waits_for_restart};
 use crate::gateway::{self, Counter, Engine, Outside, Receiver, Wiring};
 use crate::mqtt::broker::Broker;
 use crate::mqtt::rumqtt::{self, RumqttBroker, TlsFiles};
@@ -61,7 +61,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let watchdog = tokio::spawn(feed(desk, clock.clone(), stop.clone()));
     notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), site = config.site.id, "running");
-    signals(&engine, config).await?;
+    signals(&engine, &config).await?;
     tracing::info!("stopping");
     notify(&[sd_notify::NotifyState::Stopping]);
     stop.cancel();
@@ -74,7 +74,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 /// Waits for the end; a SIGHUP on the way reads the configuration anew.
-async fn signals(engine: &Arc<Engine>, mut config: Config) -> anyhow::Result<()> {
+async fn signals(engine: &Arc<Engine>, started: &Config) -> anyhow::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     let mut hup = signal(SignalKind::hangup())?;
@@ -82,23 +82,32 @@ async fn signals(engine: &Arc<Engine>, mut config: Config) -> anyhow::Result<()>
         tokio::select! {
             _ = term.recv() => return Ok(()),
             _ = int.recv() => return Ok(()),
-            _ = hup.recv() => config = reload(engine, config),
+            _ = hup.recv() => reload(engine, started),
         }
     }
 }
 
-/// Takes links and access rules from the file as it is now, or keeps the old ones and says why.
-fn reload(engine: &Arc<Engine>, old: Config) -> Config {
+/// Takes links and access rules from the file as it is now, or keeps the old ones and says why. What needs a restart is
+/// told, against what this run began with.
+fn reload(engine: &Arc<Engine>, started: &Config) {
     engine.try_again();
-    match Config::load(&old.file, &ProcessEnv) {
-        Err(errors) => {
-            tracing::error!("the configuration is wrong, the old one stays in force:\n{errors}");
-            old
-        }
+    match Config::load(&started.file, &ProcessEnv) {
+        Err(errors) => tracing::error!("the configuration is wrong, the old one stays in force:\n{errors}"),
         Ok(new) => {
+            for warning in &new.warnings {
+                tracing::warn!("{warning}");
+            }
             engine.set_rules(new.rules());
-            tracing::info!("links and access rules are read anew; all other settings need a restart");
-            new
+            let waiting = waits_for_restart(started, &new);
+            if waiting.is_empty() {
+                tracing::info!("the configuration is taken into use");
+            } else {
+                tracing::warn!(
+                    waiting = waiting.join(", "),
+                    "links and access rules are taken into use; what else was changed waits for a restart: \
+                     systemctl restart gatehouse"
+                );
+            }
         }
     }
 }

@@ -1,232 +1,135 @@
 //! How results look for people: plain lines, local times with their UTC, colours on a terminal alone.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::domain::explain::{Explanation, GrantShown, PersonShown};
+use crate::domain::explain::PersonShown;
 use crate::domain::{Timestamp, Zone};
-use crate::report::plan::{Beside, ChangeReport, PlanReport};
-use crate::report::{Connection, EventReport, Status};
+
+/// How wide a terminal is taken to be. Through a pipe no line is broken.
+const WIDTH: usize = 80;
 
 /// How a text is to be shown.
 #[derive(Clone, Debug)]
 pub struct Look {
+    /// On a terminal: lines are broken between words.
+    pub terminal: bool,
     /// With colours.
     pub colour: bool,
     /// In which zone times are told.
     pub zone: Zone,
 }
 
+/// Good.
+pub const GREEN: &str = "32";
+/// Bad.
+pub const RED: &str = "31";
+/// To be looked at.
+pub const YELLOW: &str = "33";
+/// A heading.
+pub const BOLD: &str = "1";
+
 impl Look {
-    pub(super) fn paint(&self, code: &str, text: &str) -> String {
+    /// The text in that colour, where there are colours.
+    pub fn paint(&self, code: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn time(&self, at: Timestamp) -> String {
-        let local = self.zone.wall_clock(at).format("%a %Y-%m-%d %H:%M:%S");
-        format!("{local} ({})", at.format("%H:%M:%SZ"))
+    /// A moment on the site's clock, with its UTC. Seconds are left out where there are none.
+    pub fn time(&self, at: Timestamp) -> String {
+        format!("{} ({})", self.local(at), self.utc(at))
     }
 
-    pub(super) fn span(&self, from: Option<Timestamp>, until: Option<Timestamp>) -> String {
-        let from = from.map_or_else(|| "always".to_owned(), |at| self.time(at));
-        let until = until.map_or_else(|| "without end".to_owned(), |at| self.time(at));
-        format!("{from} → {until}")
+    /// From and until, on the site's clock and in UTC.
+    pub fn span(&self, from: Option<Timestamp>, until: Option<Timestamp>) -> String {
+        let (Some(start), Some(end)) = (from, until) else {
+            let from = from.map_or_else(|| "always".to_owned(), |at| self.time(at));
+            let until = until.map_or_else(|| "without end".to_owned(), |at| self.time(at));
+            return format!("{from} → {until}");
+        };
+        let same_day = self.zone.date_of(start) == self.zone.date_of(end);
+        let local = match same_day {
+            true => self.zone.wall_clock(end).format(clock(end)).to_string(),
+            false => self.local(end),
+        };
+        format!("{} → {local} ({} → {})", self.local(start), self.utc(start), self.utc(end))
     }
-}
 
-/// A plan, grouped by person.
-pub fn plan(report: &PlanReport, look: &Look, done: bool) -> String {
-    let mut out = String::new();
-    let title = if done { "Done" } else { "Would be done" };
-    section(&mut out, title, &report.changes, look);
-    if !report.held.is_empty() {
-        let title = format!("Held by the guard under plan {}", report.id);
-        section(&mut out, &title, &report.held, look);
-        let how = "To release what is held: gatehouse apply --yes, or the command approve with that plan.";
-        let _ = writeln!(out, "{how}\n");
+    fn local(&self, at: Timestamp) -> String {
+        let wall = self.zone.wall_clock(at);
+        format!("{} {}", wall.format("%a %Y-%m-%d"), wall.format(clock(at)))
     }
-    if let Some(beside) = &report.beside {
-        out.push_str(&side_by_side(beside, look));
+
+    fn utc(&self, at: Timestamp) -> String {
+        let same_day = self.zone.date_of(at) == at.date_naive();
+        let day = if same_day { String::new() } else { at.format("%Y-%m-%d ").to_string() };
+        format!("{day}{}Z", at.format(clock(at)))
     }
-    for remark in &report.remarks {
-        let _ = writeln!(out, "{}", look.paint("33", &format!("note: {remark}")));
-    }
-    let counts: Vec<String> =
-        report.counts.iter().filter(|(_, n)| **n > 0).map(|(word, n)| format!("{n} {word}")).collect();
-    match counts.is_empty() {
-        true => out.push_str("Nothing to do.\n"),
-        false => {
-            let _ = writeln!(out, "{}", counts.join(", "));
+
+    /// A paragraph: its first line behind `first`, the others as far in, broken where a terminal would break them.
+    pub fn paragraph(&self, first: &str, text: &str) -> String {
+        let mut out = first.to_owned();
+        let margin = first.chars().count();
+        let mut column = margin;
+        for (number, word) in text.split(' ').enumerate() {
+            let long = word.chars().count();
+            if number > 0 && self.terminal && column + 1 + long > WIDTH {
+                let _ = write!(out, "\n{}{word}", " ".repeat(margin));
+                column = margin + long;
+            } else {
+                let gap = usize::from(number > 0);
+                out.push_str(&" ".repeat(gap));
+                out.push_str(word);
+                column += gap + long;
+            }
         }
-    }
-    out
-}
-
-/// What another hand holds beside what Gatehouse would hold.
-fn side_by_side(beside: &Beside, look: &Look) -> String {
-    let mut out = format!("{}\n", look.paint("1", "Beside other hands in linked groups"));
-    for difference in &beside.differ {
-        let _ = writeln!(out, "  {} in group {}", person(&difference.person), difference.group);
-        let ours = difference.ours.as_ref().map_or_else(
-            || "nothing: there is no grant".to_owned(),
-            |held| format!("{}, for {}", look.span(held.valid_from, held.valid_until), held.reason),
-        );
-        let theirs = difference.theirs.as_ref().map_or_else(
-            || "nothing, though a window is open now".to_owned(),
-            |held| {
-                let by = held.created_by.map(|by| format!(", by Kisi user {by}")).unwrap_or_default();
-                format!("{}, assignment {}{by}", look.span(held.valid_from, held.valid_until), held.assignment)
-            },
-        );
-        let _ = writeln!(out, "    here   {ours}\n    there  {theirs}");
-    }
-    let _ = writeln!(out, "  {} the same, {} differ\n", beside.same, beside.differ.len());
-    out
-}
-
-fn section(out: &mut String, title: &str, changes: &[ChangeReport], look: &Look) {
-    if changes.is_empty() {
-        return;
-    }
-    let _ = writeln!(out, "{}", look.paint("1", title));
-    let mut people: BTreeMap<String, Vec<&ChangeReport>> = BTreeMap::new();
-    for change in changes {
-        people.entry(person(&change.person)).or_default().push(change);
-    }
-    for (who, changes) in people {
-        let _ = writeln!(out, "  {who}");
-        for change in changes {
-            let (mark, code) = mark(&change.change);
-            let group = change.group.map(|group| format!(" group {group}")).unwrap_or_default();
-            let writes_window = matches!(change.change.as_str(), "added" | "moved");
-            let window = match writes_window {
-                true => format!(", {}", look.span(change.valid_from, change.valid_until)),
-                false => String::new(),
-            };
-            let line = format!("{mark} {}{group}{window}, for {}", change.change, change.reason);
-            let _ = writeln!(out, "    {}", look.paint(code, &line));
-        }
-    }
-    out.push('\n');
-}
-
-fn mark(word: &str) -> (&'static str, &'static str) {
-    match word {
-        "added" | "invited" | "restored" | "adopted" => ("+", "32"),
-        "removed" | "suspended" | "deleted" => ("-", "31"),
-        _ => ("~", "33"),
+        out.push('\n');
+        out
     }
 }
 
-pub(super) fn person(person: &PersonShown) -> String {
+fn clock(at: Timestamp) -> &'static str {
+    if at.timestamp() % 60 == 0 { "%H:%M" } else { "%H:%M:%S" }
+}
+
+/// A person on one line.
+pub fn person(person: &PersonShown) -> String {
     let email = person.email.as_ref().map_or("no e-mail", |email| email.as_str());
     let customer = person.customer.map(|id| format!(", customer {id}")).unwrap_or_default();
     let user = person.user.map_or(", not in Kisi yet".to_owned(), |id| format!(", Kisi user {id}"));
     format!("{email}{customer}{user}")
 }
 
-/// An explanation.
-pub fn explanation(told: &Explanation, look: &Look) -> String {
-    let mut out = String::new();
-    let _ = writeln!(out, "{}", look.paint("1", &person(&told.person)));
-    let clock = if told.clock == "verified" { "" } else { ", by a clock that is not verified" };
-    let verdict = if told.allowed { look.paint("32", "may get in") } else { look.paint("31", "may not get in") };
-    let _ = writeln!(out, "{verdict} at {}{clock}", look.time(told.at));
-    for grant in &told.grants {
-        out.push_str(&grant_lines(grant, look));
-    }
-    for why in &told.why_not {
-        let _ = writeln!(out, "  note: {}", why.message);
-    }
-    out
+/// A look for tests: a pipe, in London.
+#[cfg(test)]
+pub fn plain() -> Look {
+    Look { terminal: false, colour: false, zone: Zone::named("Europe/London").unwrap_or_else(|_| Zone::utc()) }
 }
 
-fn grant_lines(grant: &GrantShown, look: &Look) -> String {
-    let mut out = String::new();
-    let _ = writeln!(out, "\n  group {}: {}, by {}", grant.group, look.span(grant.from, grant.until), grant.reason);
-    let doors: Vec<String> = grant.doors.iter().map(|door| format!("{} ({})", door.name, door.id)).collect();
-    let doors = if doors.is_empty() { "none known".to_owned() } else { doors.join(", ") };
-    let _ = writeln!(out, "    doors: {doors}");
-    match &grant.in_kisi {
-        None => out.push_str("    in Kisi: nothing\n"),
-        Some(row) => {
-            let ours = if row.ours { "ours" } else { "not ours" };
-            let span = look.span(row.valid_from, row.valid_until);
-            let _ = writeln!(out, "    in Kisi: assignment {} ({ours}), {span}", row.assignment);
-        }
-    }
-    if let Some(error) = &grant.error {
-        let _ = writeln!(out, "    {}", look.paint("31", error));
-    }
-    out
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The status.
-pub fn status(status: &Status, look: &Look) -> String {
-    let mut out = String::new();
-    let paused = if status.paused { ", paused: writes nothing to Kisi" } else { "" };
-    let _ = writeln!(out, "gatehouse {} since {}{paused}", status.version, look.time(status.started_at));
-    for (name, link) in [("nexudus", &status.nexudus), ("kisi", &status.kisi), ("broker", &status.broker)] {
-        out.push_str(&connection(name, link, look));
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("RFC 3339")
     }
-    let trusted = if status.clock.trusted { "Kisi's time is known" } else { "Kisi's time is not known" };
-    let offset = status.clock.offset_ms.map(|ms| format!(", this box is {ms} ms from it")).unwrap_or_default();
-    let _ = writeln!(out, "{:<10}{trusted}{offset}", "clock");
-    let pace = status.pace;
-    let _ = writeln!(out, "{:<10}changes every {} s, everything every {} s", "pace", pace.changes_s, pace.refresh_s);
-    let c = status.counts;
-    let _ = writeln!(
-        out,
-        "{:<10}{} people, {} grants, {} open now, {} assignments in Kisi",
-        "access", c.people, c.grants, c.open_now, c.assignments
-    );
-    let _ = writeln!(out, "{:<10}{} pending, {} held, {} events to publish", "waiting", c.pending, c.held, c.outbox);
-    for (kind, message) in &status.alerts {
-        let _ = writeln!(out, "{}", look.paint("31", &format!("alert     {}: {message}", kind.name())));
-    }
-    if let Some(at) = status.next_change_at {
-        let _ = writeln!(out, "{:<10}{}", "next", look.time(at));
-    }
-    if let Some(last) = &status.last_sync {
-        let _ = writeln!(
-            out,
-            "{:<10}{}: {} added, {} moved, {} removed, {} suspended, {} restored, {} deleted in {} ms",
-            "last",
-            look.time(last.at),
-            last.added,
-            last.moved,
-            last.removed,
-            last.suspended,
-            last.restored,
-            last.deleted,
-            last.took_ms
-        );
-    }
-    out
-}
 
-fn connection(name: &str, link: &Connection, look: &Look) -> String {
-    let state = format!("{:?}", link.state).to_lowercase();
-    let code = if state == "online" { "32" } else { "31" };
-    let error = link.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-    format!("{name:<10}{} since {}{error}\n", look.paint(code, &state), look.time(link.since))
-}
+    /// Summer time is an hour ahead, so shortly after midnight the two dates differ and both are told.
+    #[test]
+    fn times_are_told_on_the_sites_clock_with_their_utc() {
+        let look = plain();
+        assert_eq!(look.time(at("2026-03-03T10:00:00Z")), "Tue 2026-03-03 10:00 (10:00Z)");
+        assert_eq!(look.time(at("2026-07-03T23:30:05Z")), "Sat 2026-07-04 00:30:05 (2026-07-03 23:30:05Z)");
+        let span = look.span(Some(at("2026-07-03T09:00:00Z")), Some(at("2026-07-03T10:00:00Z")));
+        assert_eq!(span, "Fri 2026-07-03 10:00 → 11:00 (09:00Z → 10:00Z)");
+        assert_eq!(look.span(None, None), "always → without end");
+    }
 
-/// One event, on one line.
-pub fn event(event: &EventReport, look: &Look) -> String {
-    let door = event.door.as_ref().map_or("-".to_owned(), |door| format!("{} ({})", door.name, door.id));
-    let who = event.person.as_ref().map_or("-".to_owned(), |person| {
-        let name = person.name.clone().unwrap_or_else(|| format!("user {}", person.id));
-        person.customer.map_or(name.clone(), |customer| format!("{name}, customer {customer}"))
-    });
-    let outcome = match (event.success, &event.error) {
-        (Some(false), Some(error)) => {
-            let text = error.message.clone().or(error.code.clone()).unwrap_or_default();
-            look.paint("31", &format!("denied: {text}"))
-        }
-        (Some(false), None) => look.paint("31", "denied"),
-        _ => "ok".to_owned(),
-    };
-    let late = if event.late { ", late" } else { "" };
-    format!("{}  {:<24} {door}  {who}  {outcome}{late}\n", look.time(event.time), event.kind)
+    #[test]
+    fn lines_are_broken_on_a_terminal_alone() {
+        let text = "word ".repeat(30);
+        let terminal = Look { terminal: true, ..plain() }.paragraph("- ", text.trim());
+        assert!(terminal.lines().all(|line| line.chars().count() <= WIDTH) && terminal.lines().count() == 2);
+        assert!(terminal.lines().nth(1).is_some_and(|line| line.starts_with("  word")));
+        assert_eq!(plain().paragraph("- ", text.trim()).lines().count(), 1);
+    }
 }

@@ -95,30 +95,10 @@ pub(super) fn section_with(key: &str) -> Option<&'static str> {
 /// The word of `words` that `typed` most likely meant: at most a third of its letters wrong, missing, swapped or too
 /// many.
 pub(super) fn near_miss<'w>(typed: &str, words: &[&'w str]) -> Option<&'w str> {
-    let plain = |word: &str| word.to_lowercase().replace(['-', ' '], "_");
+    let plain = |word: &str| word.chars().take(64).collect::<String>().to_lowercase().replace(['-', ' '], "_");
     let typed = plain(typed);
-    let close = |word: &&str| distance(&typed, word);
+    let close = |word: &&str| strsim::osa_distance(&typed, word);
     let best = words.iter().copied().min_by_key(close)?;
     let wrong_max = (best.chars().count() / 3).max(1);
-    (distance(&typed, best) <= wrong_max).then_some(best)
-}
-
-/// How many single letters to insert, drop, replace or swap with their neighbour turn `a` into `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().collect());
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = replaced.min(last[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(before[j - 2] + 1);
-            }
-            row.push(least);
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
+    (close(&best) <= wrong_max).then_some(best)
 }

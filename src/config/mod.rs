@@ -8,6 +8,8 @@ mod error;
 mod keys;
 mod link;
 mod read;
+mod reload;
+mod schema;
 mod secret;
 mod section;
 mod settings;
@@ -26,6 +28,9 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 pub use self::error::{ConfigError, ConfigErrors};
+pub use self::reload::waits_for_restart;
+pub use self::schema::schema;
+pub use self::secret::secret_in;
 pub use self::settings::{
     Access, Alert, ClientCertificate, Command, Config, Hooks, Kisi, Mqtt, Nexudus, People, Site, Store, Web,
 };
@@ -72,13 +77,24 @@ impl Config {
         Config::parse(&text, path, env)
     }
 
+    /// The same for who asks the running gateway or the store alone: secrets are looked at for their form and not
+    /// read, since those who may ask need not be those who may read them. Each is empty in what comes back.
+    pub fn load_without_secrets(path: &Path, env: &dyn Env) -> Result<Config, ConfigErrors> {
+        let text = text_of(path)?;
+        Config::read(&text, path, env, false)
+    }
+
     /// Checks a text as the content of the file at `path`: relative paths start at that file's directory.
     pub fn parse(text: &str, path: &Path, env: &dyn Env) -> Result<Config, ConfigErrors> {
+        Config::read(text, path, env, true)
+    }
+
+    fn read(text: &str, path: &Path, env: &dyn Env, secrets: bool) -> Result<Config, ConfigErrors> {
         let report = Report::new(path.display().to_string(), text);
         let mended = syntax::mend(text, &report);
         let (tree, _) = DeTable::parse_recoverable(&mended);
         let base = path.parent().unwrap_or(Path::new(""));
-        let config = read::config(&Section::root(tree.get_ref(), &report), path, &Vault { base, env });
+        let config = read::config(&Section::root(tree.get_ref(), &report), path, &Vault { base, env, open: secrets });
         let (config, warnings) = report.finish(config)?;
         Ok(Config { warnings, ..config })
     }

@@ -110,7 +110,7 @@ fn mqtt(section: &Section<'_>, vault: &Vault<'_>) -> Mqtt {
             entry.refuse_key("a certificate and its key come together", &format!("mqtt.{other} beside it, or neither"));
         }
     }
-    if url.tls {
+    if url.tls && vault.open {
         let files = [("ca_file", &ca_file, false), ("client_cert", &certificate, false), ("client_key", &key, true)];
         for (name, path, guarded) in files {
             let opened = path.as_deref().map(|path| open(path, guarded));

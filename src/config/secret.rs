@@ -27,6 +27,8 @@ pub(super) struct Vault<'a> {
     /// The directory of the configuration file.
     pub(super) base: &'a Path,
     pub(super) env: &'a dyn Env,
+    /// Whether secrets are read; else only how they are named is looked at.
+    pub(super) open: bool,
 }
 
 impl Vault<'_> {
@@ -78,6 +80,7 @@ impl Vault<'_> {
                 // More likely the secret itself, put where its name belongs.
                 Err(Refusal::unshown("not the name of an environment variable", "a string (not shown)"))
             }
+            Ok(_) if !self.open => return Some(String::new()),
             Ok(name) => match form {
                 "env" => self.variable(name),
                 "file" => content(&self.base.join(name), true),
@@ -125,6 +128,11 @@ impl Vault<'_> {
                 .map_err(|why| format!("not started by systemd with credentials, and {why}")),
         }
     }
+}
+
+/// The secret in a file that only its owner and group may read, or what is wrong.
+pub fn secret_in(path: &Path) -> Result<String, String> {
+    content(path, true).and_then(checked)
 }
 
 /// Opens a file. `guarded`: refused where others than its owner and group have access to it.

@@ -61,6 +61,12 @@ impl Contests {
         Some((*contest, contest.back_at))
     }
 
+    /// The slots of that user whose rows are not put back yet.
+    pub fn waiting(&self, user: UserId, now: Timestamp) -> impl Iterator<Item = (GroupId, Contest)> + '_ {
+        let of_user = self.0.iter().filter(move |((of, _), contest)| *of == user && contest.back_at > now);
+        of_user.map(|((_, group), contest)| (*group, *contest))
+    }
+
     /// As it is told at `now`, the newest first.
     pub fn drift(&self, now: Timestamp) -> Vec<Drift> {
         let mut recent: Vec<_> = self.0.iter().filter(|(_, contest)| now - contest.last < TOLD).collect();

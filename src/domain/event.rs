@@ -1,5 +1,6 @@
 //! Door events, as Kisi recorded them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{LockId, Timestamp, UserId};
@@ -38,7 +39,7 @@ pub struct Event {
 }
 
 /// A door's id and name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Door {
     /// The lock's id.
     pub id: LockId,

@@ -1,5 +1,8 @@
 //! Grants: a person, a group, a window, and the reason (rules 1 and 2).
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -32,6 +35,24 @@ impl Serialize for Reason {
         shown.serialize_field("kind", kind)?;
         shown.serialize_field("id", &id)?;
         shown.end()
+    }
+}
+
+impl JsonSchema for Reason {
+    fn schema_name() -> Cow<'static, str> {
+        "Reason".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Why: `kind`, and the `id` of the record in Nexudus; that of a policy is null.",
+            "type": "object",
+            "properties": {
+                "kind": { "type": "string", "enum": ["booking", "pass", "contract", "policy"] },
+                "id": { "type": ["integer", "null"], "minimum": 0 },
+            },
+            "required": ["kind", "id"],
+        })
     }
 }
 

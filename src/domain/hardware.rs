@@ -1,5 +1,6 @@
 //! Doors, controllers and readers as Kisi last showed them. `None` is 'not known', which is not 'no'.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ControllerId, LockId, ReaderId};
@@ -22,7 +23,7 @@ pub struct Lock {
 }
 
 /// A controller (Kisi API notes, 3.7).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Controller {
     /// Its id.
     pub id: ControllerId,
@@ -35,7 +36,7 @@ pub struct Controller {
 }
 
 /// A reader (Kisi API notes, 3.7).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reader {
     /// Its id.
     pub id: ReaderId,

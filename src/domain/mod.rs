@@ -21,6 +21,7 @@ pub mod hands;
 pub mod hardware;
 pub mod ids;
 pub mod ledger;
+pub mod pairing;
 pub mod person;
 pub mod plan;
 pub mod reconcile;

@@ -1,11 +1,13 @@
 //! What the gateway answers to verbs and commands: each a short act on the state, kept before it is confirmed.
 
+use std::sync::atomic::Ordering;
+
 use super::engine::Engine;
 use super::state::Decision;
 use crate::domain::compare::compare;
-use crate::domain::explain::{Explanation, Question, Who, explain};
+use crate::domain::explain::{Explanation, Question, Who, Writes, explain, suggest};
 use crate::domain::{GroupId, LockId, Timestamp};
-use crate::report::plan::{Beside, PlanReport};
+use crate::report::plan::{Beside, Counted, PlanReport, Progress};
 use crate::store::{Batch, Key};
 
 impl Engine {
@@ -61,7 +63,12 @@ impl Engine {
         let verified = self.trusted_now().is_some();
         let state = self.state();
         let known = state.known(&rules, now);
-        let question = Question { who, at: at.unwrap_or(now), door, group, verified };
+        let writes = match (self.settings.write, state.paused) {
+            (false, _) => Writes::Off,
+            (true, true) => Writes::Paused,
+            (true, false) => Writes::Yes,
+        };
+        let question = Question { who, at: at.unwrap_or(now), door, group, verified, writes };
         explain(&known, &question, &*state)
     }
 
@@ -69,6 +76,46 @@ impl Engine {
     pub fn beside(&self, now: Timestamp) -> Option<Beside> {
         let rules = self.rules();
         Beside::new(&compare(&self.state().known(&rules, now)))
+    }
+
+    /// Decides where that has not been done in this run, so that it is known what the guard holds.
+    pub fn decide_once(&self) {
+        if self.state().decision.at.is_none() {
+            let decision = self.preview(self.guess());
+            self.state().decision = decision;
+        }
+    }
+
+    /// What was never read, in words; `None` where both clouds have been.
+    pub fn unread(&self) -> Option<String> {
+        let state = self.state();
+        let nexudus = state.snapshot.customers.whole().is_none().then_some("Nexudus");
+        let kisi = state.roster.read_at.is_none().then_some("Kisi");
+        let which: Vec<&str> = [nexudus, kisi].into_iter().flatten().collect();
+        let which = (!which.is_empty()).then(|| which.join(" and "))?;
+        Some(format!("this store holds no reading of {which} yet: run 'gatehouse plan', or wait for 'gatehouse run'"))
+    }
+
+    /// Whom somebody may have meant whom neither cloud knows.
+    pub fn suggest(&self, who: &Who) -> Vec<String> {
+        let rules = self.rules();
+        let state = self.state();
+        suggest(&state.known(&rules, self.started_at), who)
+    }
+
+    /// How far an `apply` has come.
+    pub fn progress(&self) -> Progress {
+        Progress { made: self.made.load(Ordering::Relaxed), left: self.state().decision.go.len() }
+    }
+
+    /// Lets a verb's pass end after the change under way.
+    pub fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was asked for.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
     }
 
     /// What would be changed by that decision.
@@ -89,6 +136,11 @@ impl Engine {
             format!("'{}' is set aside after {} tries: {}", parked.change.word(), parked.tries, parked.why)
         }));
         let id = decision.held_id.clone().unwrap_or_else(|| crate::domain::guard::plan_id(&decision.go));
-        PlanReport::new(id, &decision.go, &decision.held, remarks)
+        let (losing, of) = decision.losing;
+        PlanReport {
+            guard: Some(Counted { losing, of }),
+            groups: state.roster.groups.values().map(|group| (group.id, group.name.clone())).collect(),
+            ..PlanReport::new(id, &decision.go, &decision.held, remarks)
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::metrics;
 use super::sync;
 use super::wires::who;
 use crate::domain::entitle::entitle;
+use crate::domain::explain::Who;
 use crate::domain::person::{Merged, Person, people};
 use crate::domain::plan::PersonRef;
 use crate::domain::{GroupId, Timestamp, UserId};
@@ -148,15 +149,27 @@ impl Counter {
                 let (patch_ignored, hands) = (state.ledger.patch_ignored, state.hands.clone());
                 Reply::value(0, &LedgerReport { owned, patch_ignored, hands })
             }
+            Request::Progress => Reply::value(0, &engine.progress()),
             Request::Explain { who: text, at, door } => match who(&text) {
                 Err(wrong) => Reply::error(2, wrong),
-                Ok(who) => match engine.explain(&who, at, door, None) {
-                    Some(told) => Reply::value(0, &told),
-                    None => Reply::error(5, format!("neither Nexudus nor Kisi knows '{text}', as far as was read")),
-                },
+                Ok(who) => {
+                    engine.decide_once();
+                    match engine.explain(&who, at, door, None) {
+                        Some(told) => Reply::value(0, &told),
+                        None => Reply::error(5, unknown(engine, &who, text.trim())),
+                    }
+                }
             },
             Request::Pause => acted(engine.pause(true).await),
             Request::Resume => acted(engine.pause(false).await),
+            Request::StoreCheck => {
+                let store = engine.store.clone();
+                match tokio::task::spawn_blocking(move || store.look()).await {
+                    Ok(checked) => Reply::value(0, &checked),
+                    Err(error) => Reply::error(1, error.to_string()),
+                }
+            }
+            Request::StoreBackup { name } => self.backup(name).await,
             Request::Sync => {
                 engine.look_again();
                 acted(Ok(()))
@@ -174,6 +187,7 @@ impl Counter {
             Err(error) => Reply::error(1, error),
             Ok(mut report) => {
                 let exit = match (&unread, report.held.is_empty()) {
+                    _ if engine.is_interrupted() => 1,
                     (Some(_), _) => 1,
                     (None, false) => 4,
                     (None, true) => 0,
@@ -197,6 +211,20 @@ impl Counter {
         Some(format!("the clouds could not be read anew ({why}): this goes by what was read before"))
     }
 
+    /// Only beside the store: a name that leads elsewhere is refused.
+    async fn backup(&self, name: String) -> Reply {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+        if !name.starts_with("backup-") || !name.chars().all(plain) || name.contains("..") {
+            return Reply::error(2, "a backup's name is 'backup-' with letters, digits, - and dots");
+        }
+        let store = self.0.store.clone();
+        match tokio::task::spawn_blocking(move || store.backup_beside(&name)).await {
+            Ok(Ok(checked)) => Reply::value(0, &checked),
+            Ok(Err(error)) => Reply::error(1, error.to_string()),
+            Err(error) => Reply::error(1, error.to_string()),
+        }
+    }
+
     fn events(
         &self,
         after: Option<u64>,
@@ -216,6 +244,18 @@ impl Counter {
                 Reply::value(0, &EventPage { last, events: rows.iter().map(report).collect() })
             }
         }
+    }
+}
+
+/// That neither cloud knows the person, whom somebody may have meant, and what was not read.
+fn unknown(engine: &Engine, who: &Who, text: &str) -> String {
+    let near: Vec<String> =
+        engine.suggest(who).iter().map(|near| format!("did you mean 'gatehouse explain {near}'?")).collect();
+    let more = [Some(near.join(" ")).filter(|near| !near.is_empty()), engine.unread()];
+    let more: Vec<String> = more.into_iter().flatten().collect();
+    match more.is_empty() {
+        true => format!("neither Nexudus nor Kisi knows '{text}', as far as was read"),
+        false => format!("neither Nexudus nor Kisi knows '{text}', as far as was read: {}", more.join("; ")),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The lock on the state is held for short spans of pure work alone, never over an await.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -113,6 +114,10 @@ pub struct Engine {
     pub post: Notify,
     /// Held through a pass.
     pub passing: tokio::sync::Mutex<()>,
+    /// How many changes were made in Kisi in this run.
+    pub made: AtomicU64,
+    /// A verb's pass is to end.
+    pub interrupted: AtomicBool,
     retained: watch::Sender<Retained>,
     beats: Mutex<BTreeMap<&'static str, Mono>>,
     tallies: Mutex<Tallies>,
@@ -161,6 +166,8 @@ impl Engine {
             told: Notify::new(),
             post: Notify::new(),
             passing: tokio::sync::Mutex::new(()),
+            made: AtomicU64::new(0),
+            interrupted: AtomicBool::new(false),
             retained: watch::Sender::new(Retained::default()),
             beats: Mutex::new(BTreeMap::new()),
             tallies: Mutex::default(),
@@ -215,13 +222,14 @@ impl Engine {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// New rules: what their links need is read, and everything is decided anew. Site and zone stay what they were:
-    /// topics, marks and readings know them from the start.
+    /// New rules: what their links need is read, and everything is decided anew. Site, zone and the pace of complete
+    /// readings stay what they were: topics, marks and readings know them from the start.
     pub fn set_rules(&self, rules: Rules) {
         self.nexudus.set_needs(Needs::of(&rules.links));
         {
             let mut kept = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-            *kept = Arc::new(Rules { site: kept.site.clone(), zone: kept.zone.clone(), ..rules });
+            *kept =
+                Arc::new(Rules { site: kept.site.clone(), zone: kept.zone.clone(), refresh: kept.refresh, ..rules });
         }
         self.look_again();
     }

@@ -8,6 +8,7 @@ mod adopt;
 pub mod alarm;
 pub mod alerts;
 mod answers;
+mod catalog;
 pub mod connection;
 mod desk;
 pub mod engine;
@@ -36,6 +37,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use catalog::catalog;
 pub use desk::Counter;
 pub use engine::Engine;
 pub use examine::{Found, examine};

@@ -14,7 +14,7 @@ use super::letters::Letters;
 use crate::clock::Mono;
 use crate::domain::contest::Contests;
 use crate::domain::event::Door;
-use crate::domain::explain::Undone;
+use crate::domain::explain::{Left, Undone};
 use crate::domain::guard::Memory;
 use crate::domain::hands::Hands;
 use crate::domain::ledger::{Account, Fact, Ledger, Owned};
@@ -372,26 +372,29 @@ impl State {
 }
 
 impl Undone for State {
-    fn error(&self, email: Option<&Email>, user: Option<UserId>, group: Option<GroupId>) -> Option<String> {
-        let concerns = |change: &Change| {
+    fn left(&self, email: Option<&Email>, user: Option<UserId>) -> Vec<Left> {
+        let concerns = |change: &&Change| {
             let person = &change.person;
-            let same = (email.is_some() && person.email.as_ref() == email) || (user.is_some() && person.user == user);
-            same && (group.is_none() || change.group().is_none() || change.group() == group)
+            (email.is_some() && person.email.as_ref() == email) || (user.is_some() && person.user == user)
         };
-        let parked = self.parked.iter().find(|parked| concerns(&parked.change)).map(|parked| parked.why.clone());
-        let held = self.decision.held.iter().find(|change| concerns(change)).map(|change| {
-            let id = self.decision.held_id.clone().unwrap_or_default();
-            format!("'{}' is held by the guard under plan {id}", change.word())
+        let held = self.decision.held.iter().filter(concerns).map(|change| Left::Held {
+            change: change.word(),
+            group: change.group(),
+            plan: self.decision.held_id.clone().unwrap_or_default(),
         });
-        let now = self.decision.at;
-        let waiting = user.zip(group).zip(now).and_then(|((user, group), now)| {
-            let (contest, back_at) = self.contests.waits(user, group, now)?;
-            Some(format!(
-                "another hand in Kisi removed the assignment {} times in a day: it is put back at {back_at}",
-                contest.removed
-            ))
+        let parked = self.parked.iter().filter(|parked| concerns(&&parked.change));
+        let refused = parked.map(|parked| Left::Refused {
+            change: parked.change.word(),
+            group: parked.change.group(),
+            why: parked.why.clone(),
         });
-        parked.or(held).or(waiting)
+        let contested = user.zip(self.decision.at).map(|(user, now)| self.contests.waiting(user, now));
+        let contested = contested.into_iter().flatten().map(|(group, contest)| Left::Contested {
+            group,
+            times: contest.removed,
+            back_at: contest.back_at,
+        });
+        refused.chain(held).chain(contested).collect()
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -99,6 +100,7 @@ pub async fn whole_pass(engine: &Engine, yes: bool) -> Result<PlanReport, String
     loop {
         engine.beat("sync");
         match pass(engine, &mut tally).await {
+            Next::Again if engine.is_interrupted() => break,
             Next::Again => {}
             Next::Wait => break,
             Next::Pause => {
@@ -109,8 +111,13 @@ pub async fn whole_pass(engine: &Engine, yes: bool) -> Result<PlanReport, String
     }
     tally.note(engine);
     let decision = engine.state().decision.clone();
-    let rest = engine.plan_report(&decision);
-    Ok(PlanReport::new(rest.id, &tally.done, &decision.held, rest.remarks))
+    let mut rest = engine.plan_report(&decision);
+    if engine.is_interrupted() {
+        let left = decision.go.len();
+        rest.remarks.push(format!("interrupted: about {left} changes are left; run 'gatehouse apply' again"));
+    }
+    let (guard, groups) = (rest.guard, rest.groups);
+    Ok(PlanReport { guard, groups, ..PlanReport::new(rest.id, &tally.done, &decision.held, rest.remarks) })
 }
 
 /// How long until the clock alone changes something, or what is set aside may be tried again.
@@ -199,7 +206,7 @@ async fn carry_out_all(engine: &Engine, decision: &Decision, tally: &mut Tally) 
             (Some(now), Some(next)) if next <= now => return Next::Again,
             _ => {}
         }
-        if !may_write(engine) {
+        if !may_write(engine) || engine.is_interrupted() {
             return Next::Wait;
         }
         if set_aside(engine, change) {
@@ -400,6 +407,7 @@ impl Tally {
         engine.memberships.push(membership(change, engine.settings.people, now));
         engine.tallies().change(change.word());
         *self.counts.entry(change.word()).or_default() += 1;
+        engine.made.fetch_add(1, Ordering::Relaxed);
         self.done.push(change.clone());
     }
 

@@ -178,6 +178,11 @@ impl KisiClient {
         Ok(listed.rows.into_iter().map(|group| (group.id, group)).collect())
     }
 
+    /// The ids of the organization's places.
+    pub async fn places(&self) -> Result<Vec<u64>, KisiError> {
+        Ok(self.list::<PlaceRow>(Class::Roster, "/places", &[], PLACES).await?.rows)
+    }
+
     /// The key's own user: the start-up check, and whose hand our rows are made by.
     pub async fn own_user(&self) -> Result<OwnUser, KisiError> {
         self.get::<OwnUserRow>(Class::Roster, "/user".to_owned(), Vec::new()).await

@@ -77,6 +77,8 @@ pub enum Request {
         /// Past the guard.
         yes: bool,
     },
+    /// How far an `apply` under way has come: a [`Progress`](super::plan::Progress).
+    Progress,
     /// Which doors somebody opens, and why or why not.
     Explain {
         /// An e-mail, a Nexudus customer's id, or `kisi:ID`.
@@ -112,6 +114,13 @@ pub enum Request {
     },
     /// What is ours: a [`LedgerReport`].
     Ledger,
+    /// Looks at every row of the store.
+    StoreCheck,
+    /// Copies the ledger into a new file of that name in the store's directory, for the asker to fetch.
+    StoreBackup {
+        /// The file's name, without a directory.
+        name: String,
+    },
     /// A full pass, now.
     Sync,
     /// Releases what the guard holds under that id.

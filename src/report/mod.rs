@@ -6,9 +6,11 @@ pub mod adopt;
 pub mod desk;
 pub mod metrics;
 pub mod plan;
+pub mod schema;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::event::{Door, Event};
@@ -16,7 +18,7 @@ use crate::domain::plan::{Change, PersonRef};
 use crate::domain::{ControllerId, CustomerId, GroupId, LockId, ReaderId, Reason, Timestamp, UserId};
 
 /// How a connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Answers.
@@ -30,7 +32,7 @@ pub enum State {
 }
 
 /// One connection.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Connection {
     /// How it is.
     pub state: State,
@@ -43,7 +45,7 @@ pub struct Connection {
 }
 
 /// The trusted clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClockReport {
     /// Whether Kisi's time is known.
     pub trusted: bool,
@@ -52,7 +54,7 @@ pub struct ClockReport {
 }
 
 /// The paces that are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pace {
     /// Seconds between two readings of changes.
     pub changes_s: u64,
@@ -61,7 +63,7 @@ pub struct Pace {
 }
 
 /// How many of what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// People with a grant now or to come.
     pub people: usize,
@@ -80,7 +82,7 @@ pub struct Counts {
 }
 
 /// What the last pass did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LastSync {
     /// When it ended.
     pub at: Timestamp,
@@ -101,7 +103,7 @@ pub struct LastSync {
 }
 
 /// The `status` topic.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Gatehouse's version.
     pub version: String,
@@ -135,7 +137,7 @@ pub struct Status {
 }
 
 /// A door, a lock in Kisi: the `door/<id>/state` topic. Absent values are not known.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DoorState {
     /// The lock's id.
     pub id: LockId,
@@ -157,7 +159,7 @@ pub struct DoorState {
 pub use crate::domain::hardware::{Controller as ControllerState, Reader as ReaderState};
 
 /// How much events and changes say about a person: `mqtt.people`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum People {
     /// Nothing.
@@ -170,7 +172,7 @@ pub enum People {
 }
 
 /// The person of an event.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventPerson {
     /// Kisi's id.
     pub id: UserId,
@@ -183,7 +185,7 @@ pub struct EventPerson {
 }
 
 /// An error that an event tells.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventError {
     /// Kisi's code.
     pub code: Option<String>,
@@ -192,7 +194,7 @@ pub struct EventError {
 }
 
 /// The `door/<id>/event` and `event/<type>` topics.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventReport {
     /// Kisi's name for it: a subscriber drops those it knows.
     pub uuid: String,
@@ -247,7 +249,7 @@ impl EventReport {
 }
 
 /// The person of a change.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberPerson {
     /// Nexudus' id.
     pub customer: Option<CustomerId>,
@@ -270,7 +272,7 @@ impl MemberPerson {
 }
 
 /// What one change was: part of `membership` and of the guard's alert.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Member {
     /// `added`, `moved`, `removed`, `suspended`, `restored`, `deleted`, `invited` or `adopted`.
     pub change: String,
@@ -284,7 +286,7 @@ pub struct Member {
 }
 
 /// The `membership` topic: one change made in Kisi.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Membership {
     /// When.
     pub time: Timestamp,
@@ -310,7 +312,7 @@ impl Member {
 }
 
 /// The kinds of alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertKind {
     /// Nexudus is away.
@@ -368,7 +370,7 @@ impl AlertKind {
 }
 
 /// The `alert/<kind>` topic.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Alert {
     /// Whether it stands.
     pub active: bool,

@@ -55,12 +55,37 @@ pub struct PlanReport {
     pub changes: Vec<ChangeReport>,
     /// What the guard holds.
     pub held: Vec<ChangeReport>,
-    /// What removals wait for, what was refused, what was left undone: for people.
+    /// What removals wait for, what was refused, what was left undone: for people, as the next two. They are no part
+    /// of what `--json` prints.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+    /// What the guard counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Counted>,
+    /// The names of groups.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<GroupId, String>,
     /// What other hands hold in linked groups beside what Gatehouse would hold; absent where they hold nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<Beside>,
+}
+
+/// What the guard counted (contract 6, promise 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// How many people lose a group that they could use, with those of the last hour.
+    pub losing: usize,
+    /// Of how many.
+    pub of: usize,
+}
+
+/// How far an `apply` has come: asked for beside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// How many changes this run has made.
+    pub made: u64,
+    /// How many are left of the last decision.
+    pub left: usize,
 }
 
 /// Where other hands and Gatehouse differ.
@@ -154,6 +179,8 @@ impl PlanReport {
             held: held.iter().map(ChangeReport::from).collect(),
             remarks,
             beside: None,
+            guard: None,
+            groups: BTreeMap::new(),
         }
     }
 }

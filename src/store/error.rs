@@ -124,6 +124,14 @@ pub enum StoreError {
         /// What redb said.
         source: Arc<Fault>,
     },
+    /// A file is no backup that can be put back.
+    #[error("{path} is no ledger that can be used: {why}; `gatehouse store backup FILE` makes a copy of a good one")]
+    NoBackup {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// A value has no JSON form: a fault of gatehouse.
     #[error("{what} can't be written as JSON: {why}; this is a fault of gatehouse, please report it")]
     Encode {

@@ -22,7 +22,7 @@ const CACHE_BYTES: usize = 4 << 20;
 /// How many damaged files of one name may lie about before somebody has to look.
 const DAMAGED_MAX: u32 = 1000;
 /// The files hold names and addresses of people: they are the gateway's alone. Others ask it over the socket.
-const FILE_MODE: u32 = 0o600;
+pub(super) const FILE_MODE: u32 = 0o600;
 
 /// Where a file's bytes are.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ impl StorageBackend for Shared {
 
 /// Every page's checksum is verified at each open (0003-two-stores), so that damage is an error here and not a wrong
 /// value later.
-fn builder() -> Builder {
+pub(super) fn builder() -> Builder {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
     builder
@@ -183,6 +183,14 @@ impl File {
         }
         self.unsure.store(true, Ordering::Relaxed);
         self.write(std::iter::empty())
+    }
+
+    /// The directory that it lies in; `None` for one that is no file.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        match &self.source {
+            Source::Path(path) => path.parent(),
+            Source::Backend(_) => None,
+        }
     }
 
     /// How many bytes it takes; `None` where that can't be told.
@@ -370,7 +378,7 @@ fn set_aside(part: Part, source: &Source) -> Result<Option<PathBuf>, StoreError>
     }
 }
 
-fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     fs::rename(from, to).map_err(|error| disk("rename", from, error))?;
     let dir = to.parent().unwrap_or(Path::new("."));
     fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| disk("sync", dir, error))

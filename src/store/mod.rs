@@ -11,6 +11,7 @@
 //!   are told in [`Opened`]; neither is ever deleted.
 
 mod apply;
+pub mod backup;
 mod batch;
 mod error;
 mod file;
@@ -132,13 +133,7 @@ impl Store {
     pub fn open(dir: &Path) -> Result<(Store, Opened), StoreError> {
         let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(dir);
         made.map_err(|error| disk("create", dir, error))?;
-        let lock = std::fs::File::open(dir).map_err(|error| disk("open", dir, error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { dir: dir.to_owned() }),
-            // A file system without such locks: redb's own on each file are left.
-            Err(TryLockError::Error(error)) => tracing::debug!(%error, "the store's directory can't be locked"),
-        }
+        let lock = lock(dir)?;
         let path = |part: Part| Source::Path(dir.join(part.file_name()));
         let (files, opened) = open_both(path(Part::Cache), path(Part::Ledger))?;
         let files = Arc::new(files);
@@ -212,6 +207,18 @@ impl Store {
     fn ledger(&self) -> &File {
         &self.0.files.ledger
     }
+}
+
+/// Holds the store's directory for as long as what comes back lives.
+fn lock(dir: &Path) -> Result<std::fs::File, StoreError> {
+    let lock = std::fs::File::open(dir).map_err(|error| disk("open", dir, error))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { dir: dir.to_owned() }),
+        // A file system without such locks: redb's own on each file are left.
+        Err(TryLockError::Error(error)) => tracing::debug!(%error, "the store's directory can't be locked"),
+    }
+    Ok(lock)
 }
 
 fn open_both(cache: Source, ledger: Source) -> Result<(Files, Opened), StoreError> {

@@ -78,14 +78,18 @@ pub(super) fn identify(db: &Database, part: Part) -> Result<Identity, redb::Erro
 
 /// The rows that can't be used, in all tables that are looked through.
 pub(super) fn undecodable(db: &Database, part: Part) -> Result<Vec<RowAside>, redb::Error> {
-    let txn = db.begin_read()?;
+    undecodable_in(&db.begin_read()?, part)
+}
+
+/// The same, of one moment.
+pub(super) fn undecodable_in(txn: &ReadTransaction, part: Part) -> Result<Vec<RowAside>, redb::Error> {
     let mut bad = Vec::new();
     let mut report = |table: Table, key: &[u8], why: String| {
         let key_text = tables::shown(key);
         bad.push(RowAside { part, table: table.0.to_owned(), key: key_text, why, raw_key: key.to_vec() });
     };
     for (name, check) in tables::checks(part) {
-        let Some(rows) = table(&txn, name)? else { continue };
+        let Some(rows) = table(txn, name)? else { continue };
         for row in rows.iter()? {
             let (key, value) = row?;
             if let Err(error) = check(value.value()) {
@@ -93,8 +97,8 @@ pub(super) fn undecodable(db: &Database, part: Part) -> Result<Vec<RowAside>, re
             }
         }
     }
-    if let (Part::Ledger, Some(outbox)) = (part, table(&txn, tables::OUTBOX)?) {
-        let events = table(&txn, tables::EVENTS)?;
+    if let (Part::Ledger, Some(outbox)) = (part, table(txn, tables::OUTBOX)?) {
+        let events = table(txn, tables::EVENTS)?;
         for row in outbox.iter()? {
             let (key, _) = row?;
             let event = match &events {

@@ -7,6 +7,8 @@
     reason = "helpers of tests fail by panicking, as tests do"
 )]
 
+mod explain;
+mod golden;
 mod guard;
 #[cfg(feature = "demo")]
 mod kisi_client;
@@ -23,6 +25,7 @@ mod plans;
 mod process;
 mod rooms;
 mod rules;
+mod schemas;
 #[cfg(feature = "demo")]
 mod simulation;
 mod world;

@@ -131,7 +131,9 @@ fn what_decides_does_no_input_and_no_output() {
 
 #[test]
 fn no_file_is_longer_than_can_be_read_at_once() {
-    let long = sources(&["src", "tests"]).into_iter().filter(|source| source.text.lines().count() > 500);
+    let written_by_hand = |source: &Source| !source.path.starts_with("tests/gatehouse/golden/");
+    let long = sources(&["src", "tests"]).into_iter().filter(written_by_hand);
+    let long = long.filter(|source| source.text.lines().count() > 500);
     let long: Vec<String> = long.map(|source| source.path).collect();
     assert!(long.is_empty(), "over 500 lines; split by meaning: {long:?}");
 }

@@ -22,7 +22,7 @@ impl Record {
     pub fn start() -> Record {
         let record = Record::default();
         let logs = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(record.clone());
-        if let Err(error) = tracing_subscriber::registry().with(logs.with_filter(log::filter())).try_init() {
+        if let Err(error) = tracing_subscriber::registry().with(logs.with_filter(log::filter(false))).try_init() {
             eprintln!("gatehouse: logs could not be started: {error}");
         }
         record

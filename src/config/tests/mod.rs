@@ -15,7 +15,7 @@ use super::{Config, ConfigError, ConfigErrors, Env};
 const SAMPLE: &str = include_str!("../../../config/gatehouse.toml");
 
 /// The least file that is right; it has no links.
-const LEAST: &str = "\
+pub(super) const LEAST: &str = "\
 [site]
 id = 'harbour-house'
 timezone = 'Europe/London'
@@ -28,7 +28,7 @@ api_key = { env = 'KISI' }
 ";
 
 /// How many lines [`LEAST`] has.
-const LEAST_LINES: usize = 9;
+pub(super) const LEAST_LINES: usize = 9;
 
 /// An environment of a test's own.
 #[derive(Default)]
@@ -52,7 +52,7 @@ impl Env for Variables {
     }
 }
 
-fn parse(text: &str) -> Result<Config, ConfigErrors> {
+pub(super) fn parse(text: &str) -> Result<Config, ConfigErrors> {
     Config::parse(text, Path::new("/etc/gatehouse/gatehouse.toml"), &Variables::usual())
 }
 

@@ -4,6 +4,7 @@
 //! since a mark says nothing of what it does not show. Rows that no link reaches are dropped here, after they were
 //! counted. Decides nothing about access.
 
+mod catalog;
 mod contracts;
 mod convert;
 mod mark;
@@ -33,7 +34,7 @@ use crate::domain::{BookingId, ContractId, PassId, Timestamp, Window, Zone};
 use self::mark::Marks;
 pub use mark::Mark;
 pub use perform::Brought;
-pub use place::ZoneCheck;
+pub use place::{Location, ZoneCheck};
 pub use since::CancelledSince;
 
 /// Reads what the links need, and keeps nothing of it but marks and what was read by id.

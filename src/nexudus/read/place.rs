@@ -1,11 +1,14 @@
 //! The location itself: its name, and whether its zone in Nexudus is the site's.
 
 use chrono::TimeDelta;
+use serde_json::value::RawValue;
 
+use super::paging::{Each, read_all};
+use super::whole::sifted;
 use super::{BUSINESSES, Reader, ZONES, windows_zones};
 use crate::domain::{Timestamp, Zone};
 use crate::nexudus::error::NexudusError;
-use crate::nexudus::wire::{BusinessRow, NamedRow};
+use crate::nexudus::wire::{BusinessRow, NamedRow, read_row};
 
 /// How far ahead two zones are compared: both nights of daylight saving and a little more.
 const COMPARED: i64 = 400;
@@ -47,6 +50,37 @@ impl Reader {
     /// The location's name, where there is one.
     pub async fn location_name(&self) -> Result<Option<String>, NexudusError> {
         Ok(self.by_id::<BusinessRow>(&BUSINESSES, self.location).await?.and_then(|business| business.name))
+    }
+}
+
+/// A location as `init` offers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// Its id: `nexudus.location`.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// The IANA zone that its zone in Nexudus stands for, where one does.
+    pub zone: Option<String>,
+}
+
+impl Reader {
+    /// Every location that this user sees.
+    pub async fn locations(&self, began: Timestamp) -> Result<Vec<Location>, NexudusError> {
+        let sieve = || Each(|row: &RawValue| sifted(read_row::<BusinessRow>(row)));
+        let (pile, _) = read_all(&self.client, &BUSINESSES, began, sieve).await?;
+        let mut locations = Vec::new();
+        for row in pile.rows {
+            let Some(id) = row.id else { continue };
+            let zone = match row.simple_time_zone_id {
+                Some(zone) => self.by_id::<NamedRow>(&ZONES, zone).await?.and_then(|row| row.name),
+                None => None,
+            };
+            let iana = zone.map(|name| windows_zones::iana(&name).map_or(name.trim().to_owned(), str::to_owned));
+            let zone = iana.filter(|name| Zone::named(name).is_ok());
+            locations.push(Location { id, name: row.name.unwrap_or_default(), zone });
+        }
+        Ok(locations)
     }
 }
 

@@ -306,6 +306,9 @@ pub struct TeamRow {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct BusinessRow {
+    /// `Id`.
+    #[serde(default, deserialize_with = "opt_id")]
+    pub id: Option<u64>,
     /// `Name`.
     #[serde(default, deserialize_with = "opt_text")]
     pub name: Option<String>,

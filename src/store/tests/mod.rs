@@ -1,6 +1,7 @@
 //! What the store promises, against redb itself.
 
 mod backend;
+mod backups;
 mod damage;
 mod faults;
 mod kept;

@@ -21,6 +21,7 @@ impl Rig {
         self.kisi_was_asked_rightly();
         self.what_was_taken_away_was_read_before();
         self.secrets_stayed_secret();
+        self.payloads_fit_their_schemas();
         let logged = self.logged();
         assert!(!logged.contains("panicked at"), "{logged}");
     }
