@@ -125,7 +125,6 @@ mod tests {
             kept,
             checked: 3,
             detail: "ada@members.example could not use group 45901 ".repeat(4),
-            breaks: Vec::new(),
         };
         let tried = SideBySide {
             at: "14:20:00".to_owned(),
