@@ -41,6 +41,9 @@ pub const FAILED: u8 = 1;
 /// A wrong argument or configuration.
 pub const WRONG: u8 = 2;
 
+/// What nobody else may do with a file that is made, unless its mode is set.
+const UMASK: u32 = 0o077;
+
 /// Reads the arguments, does what they say, and returns the exit status (contract 1).
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
@@ -55,6 +58,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     if let Verb::Demo(demo) = &cli.verb {
         return demo::demo(demo);
     }
+    // What is made here is for its owner; what its group may reach is given to it by name.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK));
     log::start(cli.common.log_format, !matches!(cli.verb, Verb::Run));
     let path = resolve_path(cli.common.config, &ProcessEnv);
     match cli.verb {

@@ -23,6 +23,7 @@ mod value;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -74,7 +75,14 @@ impl Config {
     /// Reads and checks the file and resolves its secrets. All that is wrong comes back at once.
     pub fn load(path: &Path, env: &dyn Env) -> Result<Config, ConfigErrors> {
         let text = text_of(path)?;
-        Config::parse(&text, path, env)
+        let mut config = Config::parse(&text, path, env)?;
+        if config.alert.url.is_some() && others_may_read(path) {
+            let shown = path.display();
+            config.warnings.push(format!(
+                "{shown}: alert.url often holds a token, and others may read this file: run chmod o-rwx {shown}"
+            ));
+        }
+        Ok(config)
     }
 
     /// The same for who asks the running gateway or the store alone: secrets are looked at for their form and not
@@ -98,6 +106,10 @@ impl Config {
         let (config, warnings) = report.finish(config)?;
         Ok(Config { warnings, ..config })
     }
+}
+
+fn others_may_read(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.permissions().mode() & 0o007 != 0)
 }
 
 fn text_of(path: &Path) -> Result<String, ConfigErrors> {

@@ -42,16 +42,6 @@ pub enum Cloud {
     Kisi,
 }
 
-impl Cloud {
-    /// As in labels.
-    pub fn name(self) -> &'static str {
-        match self {
-            Cloud::Nexudus => "nexudus",
-            Cloud::Kisi => "kisi",
-        }
-    }
-}
-
 /// Settings that do not concern the rules.
 #[derive(Clone, Debug)]
 pub struct Settings {

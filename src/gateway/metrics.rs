@@ -19,6 +19,16 @@ const LAG_BOUNDS: &[f64] = &[1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 21_
 /// How many events that wait for their acknowledgement are timed.
 const TIMED_MAX: usize = 1_000;
 
+impl Cloud {
+    /// As in labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cloud::Nexudus => "nexudus",
+            Cloud::Kisi => "kisi",
+        }
+    }
+}
+
 /// What is counted from the start of the process.
 #[derive(Debug)]
 pub struct Tallies {

@@ -34,7 +34,7 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             idle: Duration::from_secs(20),
             pooled: Duration::from_secs(30),
-            body_bytes: 16 * 1024 * 1024,
+            body_bytes: 32 * 1024 * 1024,
         }
     }
 }
@@ -225,6 +225,15 @@ mod tests {
         }
         let url = serve(chunked, true).await;
         assert_eq!(get(url, LONG, 10_000).await.expect_err("too long"), HttpError::TooLong(10_000));
+    }
+
+    /// Proves that what is packed stays packed: a small body can't become a large one here.
+    #[tokio::test]
+    async fn a_packed_answer_is_neither_asked_for_nor_unpacked() {
+        let packed = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03";
+        let head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 10\r\n\r\n";
+        let url = serve([&head[..], packed].concat(), false).await;
+        assert_eq!(get(url, LONG, 100).await.expect("an answer").body, &packed[..]);
     }
 
     #[tokio::test]

@@ -22,8 +22,8 @@ mod tables;
 mod tests;
 mod writer;
 
-use std::fs::{DirBuilder, TryLockError};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, Permissions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -131,8 +131,12 @@ impl Store {
     /// [`StoreError::InUse`] where another process holds it, [`StoreError::Newer`] where a later version wrote it, and
     /// [`StoreError::Directory`] or [`StoreError::Open`] where the disk refuses.
     pub fn open(dir: &Path) -> Result<(Store, Opened), StoreError> {
-        let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(dir);
-        made.map_err(|error| disk("create", dir, error))?;
+        if !dir.is_dir() {
+            let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(dir);
+            // Set once more, since the process's umask has had its say.
+            let mode = Permissions::from_mode(DIRECTORY_MODE);
+            made.and_then(|()| std::fs::set_permissions(dir, mode)).map_err(|error| disk("create", dir, error))?;
+        }
         let lock = lock(dir)?;
         let path = |part: Part| Source::Path(dir.join(part.file_name()));
         let (files, opened) = open_both(path(Part::Cache), path(Part::Ledger))?;

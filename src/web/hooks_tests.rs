@@ -7,13 +7,14 @@ use std::time::Duration;
 use ring::hmac;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 
+use super::socket::{self, Socket};
 use super::tests::{Fake, fake};
 use super::{Secrets, Server};
 use crate::clock::Clock;
-use crate::report::desk::{Hook, Hooked};
+use crate::report::desk::{Hook, Hooked, Reply, Request};
 
 async fn serve(nexudus: Option<&str>, kisi: Option<&str>) -> (Arc<Fake>, SocketAddr, CancellationToken) {
     let desk = fake();
@@ -120,4 +121,41 @@ async fn slow_guests_do_not_take_the_page_from_others() {
     clock.timeout(Duration::from_secs(20), soon).await.unwrap();
     assert!(clock.mono().since(began) > Duration::from_secs(5), "the silent ones were let go of too soon");
     drop(slow);
+}
+
+#[tokio::test]
+async fn a_request_without_end_is_refused() {
+    let (_desk, server, _stop) = serve(None, None).await;
+    let mut stream = TcpStream::connect(server).await.unwrap();
+    let (mut reading, mut writing) = stream.split();
+    let endless = async {
+        writing.write_all(b"GET / HTTP/1.1\r\nhost: box\r\nx: ").await?;
+        for _ in 0..64 {
+            writing.write_all(&[b'x'; 64 << 10]).await?;
+        }
+        Ok::<(), std::io::Error>(())
+    };
+    let mut answer = Vec::new();
+    let (sent, _) = tokio::join!(endless, reading.read_to_end(&mut answer));
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(sent.is_err() || answer.starts_with("HTTP/1.1 431"), "4 MiB of header were taken: {answer}");
+}
+
+/// Who takes every place at the socket and says nothing holds a verb up for as long as a request may take, no longer.
+#[tokio::test]
+async fn silent_ones_at_the_socket_make_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let (clock, stop) = (Clock::system(), CancellationToken::new());
+    tokio::spawn(Socket::bind(dir.path()).unwrap().serve(fake(), clock.clone(), stop.clone()));
+    let mut silent = Vec::new();
+    for _ in 0..16 {
+        let mut stream = UnixStream::connect(dir.path().join(socket::NAME)).await.unwrap();
+        stream.write_all(b"{\"verb\"").await.unwrap();
+        silent.push(stream);
+    }
+    let asked = socket::ask(dir.path(), &Request::Status, &clock);
+    let reply = clock.timeout(Duration::from_secs(20), asked).await.unwrap().unwrap();
+    assert_eq!(reply, Reply::value(0, &Request::Status));
+    drop(silent);
+    stop.cancel();
 }

@@ -137,3 +137,18 @@ fn no_file_is_longer_than_can_be_read_at_once() {
     let long: Vec<String> = long.map(|source| source.path).collect();
     assert!(long.is_empty(), "over 500 lines; split by meaning: {long:?}");
 }
+
+/// Proves that no line of the program names what could turn the verification of TLS off; beside the lints' ban, which
+/// catches it under another name.
+#[test]
+fn promise_8_nothing_in_the_program_can_turn_verification_off() {
+    let words = ["danger", "ServerCertVerifier", "set_certificate_verifier", "with_custom_certificate_verifier"];
+    let mut wrong = Vec::new();
+    for source in sources(&["src"]).iter().filter(|source| source.room().is_some()) {
+        for (number, line) in source.code() {
+            let found = words.into_iter().filter(|word| line.contains(word));
+            wrong.extend(found.map(|word| format!("{}:{number}: {word}", source.path)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
