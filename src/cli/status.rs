@@ -105,7 +105,12 @@ fn text(status: &Status, look: &Look) -> String {
         line("last", &format!("{}: {done} in {} ms", look.time(last.at), last.took_ms));
     }
     for (kind, message) in &status.alerts {
-        out.push_str(&look.paint(RED, look.paragraph("alert     ", &format!("{}: {message}", kind.name())).trim_end_matches('\n')));
+        out.push_str(
+            &look.paint(
+                RED,
+                look.paragraph("alert     ", &format!("{}: {message}", kind.name())).trim_end_matches('\n'),
+            ),
+        );
         out.push('\n');
     }
     out

@@ -99,6 +99,7 @@ directory = 'store'
 ";
 
 /// Proves that what goes wrong on the box is told in its words: what happened to what, and what to do.
+#[cfg(feature = "demo")]
 #[test]
 fn contract_1_errors_are_as_they_were() {
     let directory = tempfile::tempdir().unwrap();

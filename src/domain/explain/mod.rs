@@ -333,7 +333,7 @@ impl Telling<'_> {
         let lasts = |id: &CustomerId| {
             self.known.snapshot.customers.get(*id).is_some_and(|other| other.active && !other.archived)
         };
-        if !(customer.active && !customer.archived) && self.found.customers.iter().any(lasts) {
+        if (!customer.active || customer.archived) && self.found.customers.iter().any(lasts) {
             return;
         }
         if !customer.active {
@@ -372,7 +372,9 @@ impl Telling<'_> {
                 }
                 Left::Contested { group, times, back_at } => {
                     let back_at = when(self.known.rules, *back_at);
-                    let text = format!("another hand removed the assignment in group {group} {times} times in a day: it is put back at {back_at}");
+                    let text = format!(
+                        "another hand removed the assignment in group {group} {times} times in a day: it is put back at {back_at}"
+                    );
                     self.tell(Code::RemovedByOther, text);
                 }
             }

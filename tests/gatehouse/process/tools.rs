@@ -38,12 +38,12 @@ async fn contract_1_links_are_proposed_as_toml_that_check_takes() {
         sure.map(pair).collect()
     };
     let told = |kind: &str, id: i64, group: u64| (kind.to_owned(), id.unsigned_abs(), group);
-    let expected = [told("resource", OAK, oak as u64), told("desk", DESK, desks as u64)];
+    let expected = [told("resource", OAK, oak), told("desk", DESK, desks)];
     assert_eq!(pairs(&import.json()), expected, "{import:?}");
 
     let suggest = rig.verb(&["links", "suggest", "--json"]).await;
     let suggested = pairs(&suggest.json());
-    assert!(suggested.contains(&told("resource", OAK, oak as u64)), "{suggest:?}");
+    assert!(suggested.contains(&told("resource", OAK, oak)), "{suggest:?}");
     assert!(suggested.iter().all(|(kind, id, _)| !(kind == "resource" && *id == BOARDROOM as u64)), "linked already");
 
     let toml = rig.verb(&["links", "import"]).await;
@@ -71,10 +71,9 @@ async fn contract_1_init_writes_what_check_takes_and_overwrites_nothing() {
             if line.starts_with('[') {
                 section = line;
             }
-            if section == "[nexudus]" && key == "nexudus" || section == "[kisi]" && key == "kisi" {
-                if let Some(url) = line.strip_prefix("url = ") {
-                    found = url.trim_matches('"').to_owned();
-                }
+            let wanted = section == format!("[{key}]");
+            if let Some(url) = line.strip_prefix("url = ").filter(|_| wanted) {
+                found = url.trim_matches('"').to_owned();
             }
         }
         found
