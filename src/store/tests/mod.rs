@@ -1,10 +1,18 @@
 //! What the store promises, against redb itself.
 
 mod backend;
+#[cfg(feature = "demo")]
+mod cuts;
 mod damage;
+#[cfg(feature = "demo")]
+mod disks;
 mod faults;
 mod kept;
 mod model;
+mod renames;
+mod spoilt;
+#[cfg(feature = "demo")]
+mod workload;
 
 use std::collections::BTreeMap;
 
