@@ -15,10 +15,15 @@ use crate::mqtt::rumqtt::{self, RumqttBroker, TlsFiles};
 use crate::net::client;
 use crate::report::desk::Desk;
 use crate::store::{Opened, Store};
-use crate::web::{Secrets, Server, socket::Socket};
+use crate::web::{
+    Secrets, Server,
+    socket::{Socket, SocketError},
+};
 
 /// How often systemd is told that all loops go round.
 const WATCHDOG: Duration = Duration::from_secs(10);
+/// How often the socket is tried again that a full disk refused.
+const SOCKET_AGAIN: Duration = Duration::from_secs(10);
 
 /// `run`
 pub fn run(config: Config) -> u8 {
@@ -44,8 +49,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let engine = gateway::engine(&config, outside)?;
     let desk: Arc<dyn Desk> = Arc::new(Counter(engine.clone()));
     let stop = CancellationToken::new();
-    let socket = Socket::bind(&config.store.directory)?;
-    let answering = tokio::spawn(socket.serve(desk.clone(), clock.clone(), stop.clone()));
+    let answering = tokio::spawn(answer(socket(&config)?, config.clone(), desk.clone(), clock.clone(), stop.clone()));
     let page = match config.web.listen {
         Some(address) => {
             let secrets = config.hooks.clone();
@@ -71,6 +75,31 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The socket; `None`: a disk that is full or read-only has no room for it now, which is no reason not to run.
+fn socket(config: &Config) -> Result<Option<Socket>, SocketError> {
+    match Socket::bind(&config.store.directory) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if error.is_of_disk() => {
+            tracing::error!(%error, "verbs are not answered before the disk takes the socket");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Answers the verbs, as soon as there is a socket.
+async fn answer(mut found: Option<Socket>, config: Config, desk: Arc<dyn Desk>, clock: Clock, stop: CancellationToken) {
+    loop {
+        if let Some(socket) = found {
+            return socket.serve(desk, clock, stop).await;
+        }
+        if stop.run_until_cancelled(clock.sleep(SOCKET_AGAIN)).await.is_none() {
+            return;
+        }
+        found = Socket::bind(&config.store.directory).ok();
+    }
 }
 
 /// Waits for the end; a SIGHUP on the way reads the configuration anew.

@@ -34,17 +34,19 @@ impl Engine {
     /// Releases what the guard holds under that id.
     pub async fn approve(&self, plan: &str) -> Result<(), String> {
         let now = self.guess();
-        let memory = {
-            let mut state = self.state();
-            if !state.guard.approve(plan, now) {
-                return Err(format!("nothing is held under plan {plan}"));
-            }
-            state.dirty = true;
-            state.guard.clone()
-        };
+        let mut memory = self.state().guard.clone();
+        if !memory.approve(plan, now) {
+            return Err(format!("nothing is held under plan {plan}"));
+        }
+        // Kept before anything goes by it: an approval that was answered with an error releases nothing.
         let mut batch = Batch::new();
         batch.value(Key::Guard, &memory);
         self.commit(batch).await.map_err(|error| error.to_string())?;
+        {
+            let mut state = self.state();
+            state.guard.approve(plan, now);
+            state.dirty = true;
+        }
         tracing::warn!(plan, "held removals are approved");
         self.sync.notify_one();
         Ok(())

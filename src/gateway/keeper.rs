@@ -13,7 +13,8 @@ use crate::mqtt::link::LinkState;
 use crate::report::Connection;
 use crate::store::Batch;
 
-/// How often the status is said though nothing changed: a third of how long it holds.
+/// How often the status is said though nothing changed, a third of how long it holds; and how often a disk that
+/// refused something is tried again.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How often alerts are judged though nothing was learnt: some are a matter of time alone.
 const JUDGED: Duration = Duration::from_secs(5);
@@ -33,6 +34,7 @@ pub async fn run(engine: Arc<Engine>, mut link: watch::Receiver<LinkState>, stop
         let beat = now.since(said) >= HEARTBEAT;
         if beat {
             said = now;
+            engine.retry_store().await;
         }
         engine.tell(beat);
         if now.since(tidied) >= TIDIED {

@@ -26,7 +26,7 @@ use crate::nexudus::client::NexudusClient;
 use crate::nexudus::needs::Needs;
 use crate::nexudus::read::Reader;
 use crate::report::{self, People, Retained};
-use crate::store::{Key, Opened, Opening, Store, StoreError};
+use crate::store::{Key, Opened, Opening, Part, Store, StoreError};
 
 /// The longest that the first call to Kisi waits for what ran before.
 const LONGEST_GAP: std::time::Duration = std::time::Duration::from_secs(2);
@@ -108,6 +108,8 @@ pub fn engine(config: &Config, outside: Outside) -> Result<Arc<Engine>, StartErr
     let parts = Parts { state, rules, settings, clock, store: outside.store, nexudus, kisi };
     let engine = Arc::new(Engine::new(parts));
     let _ = ear.0.set(Arc::downgrade(&engine));
+    let knows = Arc::downgrade(&engine);
+    engine.store.remember(move |part| knows.upgrade().map(|engine| engine.by_heart(part)).unwrap_or_default());
     engine.count_outbox();
     Ok(engine)
 }
@@ -182,7 +184,7 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         dirty: true,
         store_notes: store_notes(opened),
         ledger_lost: opened.ledger_lost(),
-        write_failed: None,
+        write_failed: store.trouble().map(|error| error.to_string()),
         refusals: Default::default(),
         certificate_time: None,
         kisi_missed: None,
@@ -217,22 +219,17 @@ fn recent(store: &Store) -> Result<std::collections::VecDeque<crate::domain::eve
 }
 
 fn store_notes(opened: &Opened) -> Vec<String> {
-    let mut notes = Vec::new();
     let files = [
-        ("the cache", &opened.cache, "it is read anew from the clouds; the first removals wait for two readings"),
+        (&opened.cache, "the cache", "it is read anew from the clouds; the first removals wait for two readings"),
         (
-            "the ledger",
             &opened.ledger,
+            "the ledger",
             "which assignments are ours is no longer known: those that our key made are left alone until 'gatehouse \
              adopt', unless kisi.key_is_ours_alone is true; events that had not been published are read again from Kisi",
         ),
     ];
-    for (name, opening, what) in files {
-        if let Opening::SetAside { to, why } = opening {
-            let place = to.as_ref().map(|to| format!(" as {}", to.display())).unwrap_or_default();
-            notes.push(format!("{name} was damaged ({why}) and is set aside{place}; {what}"));
-        }
-    }
+    let mut notes: Vec<String> =
+        files.into_iter().filter_map(|(opening, name, what)| set_aside(name, opening, what)).collect();
     if opened.ledger_lost() && matches!(opened.ledger, Opening::Fresh) {
         notes.push(
             "the ledger is gone though the cache is there: which assignments are ours is not known. Put a backup back, or \
@@ -243,6 +240,28 @@ fn store_notes(opened: &Opened) -> Vec<String> {
     notes.extend(opened.aside.iter().map(|row| format!("a row of the store could not be read: {row:?}")));
     notes.truncate(super::state::STORE_NOTES_MAX);
     notes
+}
+
+/// What the operator is told of a file that was found damaged while it was in use.
+pub(super) fn lost_in_use(part: Part, opening: &Opening) -> Option<String> {
+    match part {
+        Part::Cache => set_aside("the cache", opening, "it was written anew from memory, and nothing is lost"),
+        Part::Ledger => set_aside(
+            "the ledger",
+            opening,
+            "what is ours in Kisi was written anew from memory; events of the last 48 hours are read again from Kisi, \
+             and those kept from before are in that file alone",
+        ),
+    }
+}
+
+fn set_aside(name: &str, opening: &Opening, what: &str) -> Option<String> {
+    let Opening::SetAside { to, why } = opening else { return None };
+    let (place, then) = match to {
+        Some(to) => (format!(" as {}", to.display()), ". Take that file away when it is no longer of use"),
+        None => (String::new(), ""),
+    };
+    Some(format!("{name} was damaged ({why}) and is set aside{place}; {what}{then}"))
 }
 
 /// How long events and their names are kept.

@@ -9,7 +9,7 @@ use redb::StorageBackend;
 
 use super::carry::Carried;
 use super::machine::{Gateway, Start};
-use super::power::Power;
+use super::power::{Power, Side};
 use super::world::World;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -98,6 +98,7 @@ pub struct Box<D> {
     pub seed: u64,
     clock_off: TimeDelta,
     live: Arc<AtomicBool>,
+    armed: Option<(u64, Side)>,
     gateway: Option<Gateway>,
 }
 
@@ -115,6 +116,7 @@ impl<D: StorageBackend + Clone> Box<D> {
             seed: 7,
             clock_off: TimeDelta::zero(),
             live: Arc::default(),
+            armed: None,
             gateway: None,
         }
     }
@@ -128,6 +130,9 @@ impl<D: StorageBackend + Clone> Box<D> {
             return Ok(());
         }
         self.power.restore();
+        if let Some((nth, side)) = self.armed.take() {
+            self.power.cut_at_call(nth, side);
+        }
         self.live = Arc::new(AtomicBool::new(true));
         let (live, broker) = (self.live.clone(), self.broker.clone());
         self.power.feed_only(move || {
@@ -151,6 +156,11 @@ impl<D: StorageBackend + Clone> Box<D> {
         self.seed = self.seed.wrapping_add(1);
         self.gateway = Some(Gateway::start(&self.config, start)?);
         Ok(())
+    }
+
+    /// The power goes at the `nth` call to a cloud of the next start, which forgets what was to happen to it before.
+    pub fn arm_call(&mut self, nth: u64, side: Side) {
+        self.armed = Some((nth, side));
     }
 
     /// The power goes, and what ran is dropped where it stands.

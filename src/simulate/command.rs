@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 
 use super::campaign::{self, Wish};
 use super::script::Script;
-use super::{driver, shrink, site};
+use super::{crash, driver, shrink, site};
 use crate::gateway::Sabotage;
 
 /// The whole gateway over virtual time, one seed a run: sites, days and troubles by chance.
@@ -44,6 +44,12 @@ pub struct Args {
     /// Print the steps of the seed and run nothing
     #[arg(long, conflicts_with = "steps")]
     show: bool,
+    /// Instead of days: cut the power and fail the disk at every step of a short run, and at every call of it
+    #[arg(long, conflicts_with_all = ["days", "minutes", "steps", "show"])]
+    crash_points: bool,
+    /// Of the crash points, only one in so many
+    #[arg(long, default_value_t = 1, value_name = "N", requires = "crash_points")]
+    every: usize,
     /// Break a rule on purpose: some seed must find it
     #[arg(long = "break", value_enum, value_name = "RULE")]
     sabotage: Option<Rule>,
@@ -84,6 +90,11 @@ pub fn command(args: &Args) -> anyhow::Result<(String, bool)> {
         return replay(path, sabotage, args.log);
     }
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    if args.crash_points {
+        let report = crash::all(args.seed, jobs, args.every)?;
+        let text = if args.json { format!("{}\n", report.json()) } else { report.to_string() };
+        return Ok((text, report.failures.is_empty()));
+    }
     let wish = Wish {
         seed: args.seed,
         days: if args.minutes.is_some() { f64::MAX } else { args.days },

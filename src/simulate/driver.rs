@@ -323,7 +323,7 @@ impl<'a> Driver<'a> {
 }
 
 /// The configuration of a site, written out and read as any other. Nothing listens anywhere.
-fn configuration(directory: &std::path::Path, settings: &Settings) -> anyhow::Result<Config> {
+pub(super) fn configuration(directory: &std::path::Path, settings: &Settings) -> anyhow::Result<Config> {
     let addresses = Addresses {
         nexudus: "http://127.0.0.1:1".to_owned(),
         kisi: "http://127.0.0.1:2".to_owned(),

@@ -23,6 +23,8 @@ pub(super) struct Changed {
     pub(super) rows: u64,
     /// Bytes of keys and values put.
     pub(super) bytes: u64,
+    /// The number that the next event gets; 0: no event was added.
+    pub(super) next_event: u64,
 }
 
 /// One transaction while it is being filled.
@@ -125,6 +127,7 @@ impl<'txn> Apply<'txn> {
             next += 1;
         }
         if next > first {
+            self.changed.next_event = next;
             self.put(tables::VALUES, tables::NEXT_EVENT, next.to_string().as_bytes())?;
         }
         Ok(())

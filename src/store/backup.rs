@@ -15,7 +15,7 @@ use redb::{TableDefinition, TableHandle};
 use serde::{Deserialize, Serialize};
 
 use super::error::{Fault, shielded};
-use super::file::{FILE_MODE, builder, disk, rename};
+use super::source::{FILE_MODE, builder, disk, rename};
 use super::sweep::{self, Identity};
 use super::tables::{self, Key, Part};
 use super::{DIRECTORY_MODE, Store, StoreError, lock};

@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::StoreError;
 use super::tables::{self, Key, Part, RosterFacts, Table};
 use crate::domain::event::Event;
-use crate::domain::ledger::{Account, Intent, Owned};
+use crate::domain::ledger::{Account, Intent, Ledger, Owned};
 use crate::domain::roster::Roster;
-use crate::domain::snapshot::{Absorbed, Entity, Record, Shelf};
+use crate::domain::snapshot::{Absorbed, Entity, Record, Shelf, Snapshot};
 use crate::domain::{AssignmentId, Timestamp, UserId};
 
 /// For how long after the first complete reading of a list each later one is written at once: removals wait for two
@@ -51,6 +51,8 @@ pub struct Batch {
     pub(super) cache: Vec<Op>,
     pub(super) ledger: Vec<Op>,
     pub(super) refused: Option<StoreError>,
+    /// Files that could not be written are tried again.
+    pub(super) retry: bool,
 }
 
 impl Batch {
@@ -61,7 +63,7 @@ impl Batch {
 
     /// Whether it changes nothing; to commit it costs nothing.
     pub fn is_empty(&self) -> bool {
-        self.cache.is_empty() && self.ledger.is_empty() && self.refused.is_none()
+        self.cache.is_empty() && self.ledger.is_empty() && self.refused.is_none() && !self.retry
     }
 
     /// What a reading changed in a list of Nexudus: changed records are put, gone ones go. Once the list has been read
@@ -78,6 +80,11 @@ impl Batch {
             }
         }
         self.forget(entity, absorbed.gone.iter().copied());
+        self.about(entity, shelf);
+    }
+
+    /// What is kept of a list beside its rows.
+    fn about<T: Record>(&mut self, entity: Entity, shelf: &Shelf<T>) {
         if shelf.ever_filled() {
             self.put(Part::Cache, tables::VALUES, tables::about(entity, "filled"), &true);
         }
@@ -101,9 +108,9 @@ impl Batch {
 
     /// The roster as it is now; only what differs is written. When it was last read whole goes along.
     pub fn roster(&mut self, roster: &Roster) {
-        self.replace(tables::USERS, roster.users.iter().map(|(id, user)| (id.0, user)));
-        self.replace(tables::ASSIGNMENTS, roster.assignments.iter().map(|(id, row)| (id.0, row)));
-        self.replace(tables::GROUPS, roster.groups.iter().map(|(id, group)| (id.0, group)));
+        self.replace(Part::Cache, tables::USERS, roster.users.iter().map(|(id, user)| (id.0, user)));
+        self.replace(Part::Cache, tables::ASSIGNMENTS, roster.assignments.iter().map(|(id, row)| (id.0, row)));
+        self.replace(Part::Cache, tables::GROUPS, roster.groups.iter().map(|(id, group)| (id.0, group)));
         let facts = RosterFacts { elevated: roster.elevated.clone(), places: roster.places };
         self.put(Part::Cache, tables::VALUES, tables::ROSTER.to_vec(), &facts);
         self.along(Part::Cache, tables::ROSTER_READ_AT.to_vec(), &roster.read_at);
@@ -190,6 +197,45 @@ impl Batch {
         self.along(Part::Ledger, key.name().into(), value);
     }
 
+    /// All of the ledger that is known by heart, in place of what the file has of it.
+    pub fn whole_ledger(&mut self, ledger: &Ledger) {
+        self.replace(Part::Ledger, tables::OWNED, ledger.owned.iter().map(|(id, owned)| (id.0, owned)));
+        self.replace(Part::Ledger, tables::ACCOUNTS, ledger.accounts.iter().map(|(id, account)| (id.0, account)));
+        self.replace(Part::Ledger, tables::INTENTS, ledger.intents.iter().map(|(id, intent)| (*id, intent)));
+        self.patch_ignored(ledger.patch_ignored);
+    }
+
+    /// All that is known of Nexudus, in place of what the file has of it.
+    pub fn whole_snapshot(&mut self, snapshot: &Snapshot) {
+        self.whole_shelf(Entity::Customers, &snapshot.customers);
+        self.whole_shelf(Entity::Bookings, &snapshot.bookings);
+        self.whole_shelf(Entity::Passes, &snapshot.passes);
+        self.whole_shelf(Entity::PassKinds, &snapshot.pass_kinds);
+        self.whole_shelf(Entity::Contracts, &snapshot.contracts);
+        self.whole_shelf(Entity::PausedPeriods, &snapshot.paused_periods);
+        self.whole_shelf(Entity::Teams, &snapshot.teams);
+        self.whole_shelf(Entity::Resources, &snapshot.resources);
+        self.whole_shelf(Entity::Desks, &snapshot.desks);
+    }
+
+    fn whole_shelf<T>(&mut self, entity: Entity, shelf: &Shelf<T>)
+    where
+        T: Record + Serialize,
+        T::Id: Into<u64>,
+    {
+        let rows = shelf.iter().filter_map(|row| Some((row.id().into(), shelf.held(row.id())?)));
+        self.replace(Part::Cache, tables::shelf(entity), rows);
+        self.about(entity, shelf);
+    }
+
+    /// Its steps in one of the files, and nothing else.
+    pub(super) fn into_ops(self, part: Part) -> Vec<Op> {
+        match part {
+            Part::Cache => self.cache,
+            Part::Ledger => self.ledger,
+        }
+    }
+
     /// Its steps in one of the files.
     pub(super) fn ops_of(&self, part: Part) -> &[Op] {
         match part {
@@ -217,9 +263,9 @@ impl Batch {
         }
     }
 
-    fn replace<'a, T: Serialize + 'a>(&mut self, table: Table, rows: impl Iterator<Item = (u64, &'a T)>) {
+    fn replace<'a, T: Serialize + 'a>(&mut self, part: Part, table: Table, rows: impl Iterator<Item = (u64, &'a T)>) {
         let rows = rows.filter_map(|(id, row)| Some((tables::number(id), self.encode(table.0, row)?))).collect();
-        self.cache.push(Op::Replace { table, rows });
+        self.ops(part).push(Op::Replace { table, rows });
     }
 
     fn encode(&mut self, what: &'static str, value: &impl Serialize) -> Option<Vec<u8>> {

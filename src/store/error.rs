@@ -16,13 +16,14 @@ pub enum Fault {
     /// It panicked, as it may on a damaged page.
     #[error("the database stumbled over its own pages ({0})")]
     Panicked(String),
+    /// The disk did not take what it wrote: nothing is said of what the file holds.
+    #[error("the disk does not take it: {0}")]
+    Unwritable(String),
 }
 
 impl Fault {
     /// Whether the file itself is at fault, not the disk's room or its rights.
     pub(super) fn is_damage(&self) -> bool {
-        /// `EIO`: the medium can't give back what was written, a bad block of an SD card for instance.
-        const UNREADABLE_MEDIUM: i32 = 5;
         match self {
             Fault::Panicked(_) => true,
             Fault::Refused(redb::Error::Corrupted(_) | redb::Error::RepairAborted) => true,
@@ -36,7 +37,16 @@ impl Fault {
                 | redb::Error::TableIsMultimap(_)
                 | redb::Error::TypeDefinitionChanged { .. },
             ) => true,
-            Fault::Refused(_) => false,
+            Fault::Refused(_) | Fault::Unwritable(_) => false,
+        }
+    }
+
+    /// Whether the disk is full, read-only or refuses to be written: the file may be read all the same.
+    pub(super) fn is_of_disk(&self) -> bool {
+        match self {
+            Fault::Unwritable(_) => true,
+            Fault::Refused(redb::Error::Io(error)) => is_of_disk(error),
+            Fault::Refused(_) | Fault::Panicked(_) => false,
         }
     }
 
@@ -45,6 +55,15 @@ impl Fault {
         matches!(self, Fault::Refused(redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch))
     }
 }
+
+fn is_of_disk(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem | FileTooLarge)
+        || error.raw_os_error() == Some(UNREADABLE_MEDIUM)
+}
+
+/// `EIO`: the medium can't give back what was written, or take what is to be: a bad block of an SD card for instance.
+const UNREADABLE_MEDIUM: i32 = 5;
 
 /// Runs what redb does, and takes a panic of its as an error: it may panic on a page that was damaged outside it.
 pub(super) fn shielded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, Fault> {
@@ -100,8 +119,8 @@ pub enum StoreError {
         /// The highest that this build reads.
         known: u64,
     },
-    /// A file was found damaged while it was in use.
-    #[error("{part} is damaged: {why}; restart gatehouse, which sets it aside and makes a new one")]
+    /// A file was found damaged while it was in use. The next write sets it aside and makes a new one.
+    #[error("{part} is damaged: {why}; it is set aside and written anew as soon as the disk lets it")]
     Damaged {
         /// Which file.
         part: Part,
@@ -151,4 +170,15 @@ pub enum StoreError {
     /// The writer is gone, which only a fault of gatehouse brings about.
     #[error("the store's writer has ended; restart gatehouse")]
     Ended,
+}
+
+impl StoreError {
+    /// Whether the disk is full, read-only or refuses to be written.
+    pub(super) fn is_of_disk(&self) -> bool {
+        match self {
+            StoreError::Directory { source, .. } => is_of_disk(source),
+            StoreError::Open { source, .. } | StoreError::Write { source, .. } => source.is_of_disk(),
+            _ => false,
+        }
+    }
 }

@@ -7,8 +7,9 @@
 //! - Batches that come while one is being written share a transaction and a sync.
 //! - A batch that changes nothing that is not there already makes no sync.
 //! - A failed commit leaves the store usable: the same batch may be committed again.
+//! - A disk that is full or read-only stops no start: what is there is read, and [`Store::trouble`] says what is wrong.
 //! - A damaged file is set aside under another name and made anew; a damaged row is moved into the table `aside`. Both
-//!   are told in [`Opened`]; neither is ever deleted.
+//!   are told in [`Opened`], or in [`Store::losses`] where they are found later; neither is ever deleted.
 
 mod apply;
 pub mod backup;
@@ -16,14 +17,15 @@ mod batch;
 mod error;
 mod file;
 mod load;
+mod source;
+mod standin;
 mod sweep;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-use std::fs::{DirBuilder, Permissions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,8 +35,9 @@ use redb::backends::InMemoryBackend;
 
 pub use batch::Batch;
 pub use error::{Fault, StoreError};
-use file::{File, Source, disk};
+use file::{File, Memory};
 pub use load::{EventQuery, OutboxState};
+use source::{Source, disk};
 pub use sweep::RowAside;
 pub use tables::{Key, Part};
 use writer::{Files, Writer};
@@ -56,6 +59,12 @@ pub enum Opening {
         /// What was wrong with it.
         why: String,
     },
+}
+
+impl From<sweep::Lost> for Opening {
+    fn from(lost: sweep::Lost) -> Opening {
+        Opening::SetAside { to: lost.to, why: lost.why }
+    }
 }
 
 /// How the store was found.
@@ -131,12 +140,7 @@ impl Store {
     /// [`StoreError::InUse`] where another process holds it, [`StoreError::Newer`] where a later version wrote it, and
     /// [`StoreError::Directory`] or [`StoreError::Open`] where the disk refuses.
     pub fn open(dir: &Path) -> Result<(Store, Opened), StoreError> {
-        if !dir.is_dir() {
-            let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(dir);
-            // Set once more, since the process's umask has had its say.
-            let mode = Permissions::from_mode(DIRECTORY_MODE);
-            made.and_then(|()| std::fs::set_permissions(dir, mode)).map_err(|error| disk("create", dir, error))?;
-        }
+        source::make_directory(dir, DIRECTORY_MODE)?;
         let lock = lock(dir)?;
         let path = |part: Part| Source::Path(dir.join(part.file_name()));
         let (files, opened) = open_both(path(Part::Cache), path(Part::Ledger))?;
@@ -187,6 +191,32 @@ impl Store {
         Ok(())
     }
 
+    /// Why a file could not be read or written when that was last tried; `None`: all is well.
+    pub fn trouble(&self) -> Option<StoreError> {
+        self.ledger().trouble().or_else(|| self.cache().trouble())
+    }
+
+    /// Tries again where the last use of a file failed: a disk that was full may have room. [`Store::trouble`] says what
+    /// came of it.
+    pub async fn retry(&self) {
+        // A file that fails again keeps that as its trouble.
+        let _ = self.commit(Batch { retry: true, ..Batch::default() }).await;
+    }
+
+    /// The files that were found damaged while they were in use, since this was last asked: each was set aside and
+    /// written anew by heart.
+    pub fn losses(&self) -> Vec<(Part, Opening)> {
+        let of = |part: Part, file: &File| file.losses().into_iter().map(move |opening| (part, opening));
+        of(Part::Ledger, self.ledger()).chain(of(Part::Cache, self.cache())).collect()
+    }
+
+    /// What is known by heart of each file: after a failed commit, and where a file is lost while it is in use, the
+    /// next commit writes all of it. Asked while the file is being written, so it must not ask the store anything.
+    pub fn remember(&self, memory: impl Fn(Part) -> Batch + Send + Sync + 'static) {
+        // Said once, by the one engine that the store belongs to.
+        let _ = self.0.files.memory.set(Box::new(memory));
+    }
+
     /// What the store has done in this run.
     pub fn stats(&self) -> Stats {
         let files = [self.cache(), self.ledger()];
@@ -226,8 +256,9 @@ fn lock(dir: &Path) -> Result<std::fs::File, StoreError> {
 }
 
 fn open_both(cache: Source, ledger: Source) -> Result<(Files, Opened), StoreError> {
-    let (ledger, ledger_opening, ledger_aside) = File::open(Part::Ledger, ledger)?;
-    let (cache, cache_opening, cache_aside) = File::open(Part::Cache, cache)?;
+    let memory = Memory::default();
+    let (ledger, ledger_opening, ledger_aside) = File::open(Part::Ledger, ledger, memory.clone())?;
+    let (cache, cache_opening, cache_aside) = File::open(Part::Cache, cache, memory.clone())?;
     let aside = ledger_aside.into_iter().chain(cache_aside).collect();
-    Ok((Files { cache, ledger }, Opened { cache: cache_opening, ledger: ledger_opening, aside }))
+    Ok((Files { cache, ledger, memory }, Opened { cache: cache_opening, ledger: ledger_opening, aside }))
 }

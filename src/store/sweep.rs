@@ -1,12 +1,25 @@
 //! The look through a file when it is opened: whether it is ours, and which of its rows can't be used.
 
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableError};
+use std::path::PathBuf;
+
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableError, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use super::tables::{self, Part, Table};
+use super::tables::{self, Key, Part, Table};
 
 const FORMAT_KEY: &[u8] = b"format";
 const PART_KEY: &[u8] = b"file";
+const LOST_KEY: &[u8] = b"lost";
+
+/// What a file was made in place of. It stands in the new file, so that a power cut right after it was made does not
+/// make an empty file look like one that nothing happened to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Lost {
+    /// Where the damaged one is.
+    pub(super) to: Option<PathBuf>,
+    /// What was wrong with it.
+    pub(super) why: String,
+}
 
 /// A row that can't be decoded, or that refers to one that isn't there. It is kept in the file under `aside` and plays
 /// no part.
@@ -43,15 +56,36 @@ pub(super) fn table(txn: &ReadTransaction, table: Table) -> Result<Option<Rows>,
     }
 }
 
-/// Marks a new file as ours.
-pub(super) fn mark(db: &Database, part: Part) -> Result<(), redb::Error> {
-    let txn = db.begin_write()?;
-    {
-        let mut meta = txn.open_table(tables::META.rows())?;
-        meta.insert(FORMAT_KEY, tables::FORMAT.to_string().as_bytes())?;
-        meta.insert(PART_KEY, part.file_name().as_bytes())?;
+/// Marks a new file as ours, and as one that was made in place of another.
+pub(super) fn mark(txn: &WriteTransaction, part: Part, lost: Option<&Lost>) -> Result<(), redb::Error> {
+    let mut meta = txn.open_table(tables::META.rows())?;
+    meta.insert(FORMAT_KEY, tables::FORMAT.to_string().as_bytes())?;
+    meta.insert(PART_KEY, part.file_name().as_bytes())?;
+    if let Some(lost) = lost.and_then(|lost| serde_json::to_vec(lost).ok()) {
+        meta.insert(LOST_KEY, lost.as_slice())?;
     }
-    Ok(txn.commit()?)
+    Ok(())
+}
+
+/// What the file was made in place of, for as long as that is news: until the damaged file has been taken away, or,
+/// where it was not kept, until events are read again.
+pub(super) fn lost(db: &Database) -> Result<Option<Lost>, redb::Error> {
+    let txn = db.begin_read()?;
+    let Some(meta) = table(&txn, tables::META)? else { return Ok(None) };
+    let lost: Option<Lost> = meta.get(LOST_KEY)?.and_then(|row| serde_json::from_slice(row.value()).ok());
+    let watermark = match table(&txn, tables::VALUES)? {
+        Some(values) => values.get(Key::Watermark.name().as_bytes())?.is_some(),
+        None => false,
+    };
+    Ok(lost.filter(|lost| lost.to.as_ref().map_or(!watermark, |to| to.exists())))
+}
+
+/// The number that the next event gets; 0: none was numbered.
+pub(super) fn next_event(db: &Database) -> Result<u64, redb::Error> {
+    let txn = db.begin_read()?;
+    let Some(values) = table(&txn, tables::VALUES)? else { return Ok(0) };
+    let next = values.get(tables::NEXT_EVENT)?;
+    Ok(next.and_then(|row| serde_json::from_slice(row.value()).ok()).unwrap_or_default())
 }
 
 /// Reads the marks of a file.
@@ -120,6 +154,9 @@ pub(super) fn undecodable_in(txn: &ReadTransaction, part: Part) -> Result<Vec<Ro
 
 /// Moves rows out of their tables into `aside`, as they are.
 pub(super) fn move_aside(db: &Database, bad: &[RowAside]) -> Result<(), redb::Error> {
+    if bad.is_empty() {
+        return Ok(());
+    }
     let txn = db.begin_write()?;
     {
         let mut aside = txn.open_table(tables::ASIDE.rows())?;

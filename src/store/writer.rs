@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::Batch;
-use super::file::File;
+use super::file::{File, Memory};
 use super::{Part, StoreError};
 
 /// How many batches may wait; more wait at the door.
@@ -15,10 +15,16 @@ const QUEUE: usize = 64;
 const GROUP: usize = 64;
 
 /// Both files.
-#[derive(Debug)]
 pub(super) struct Files {
     pub(super) cache: File,
     pub(super) ledger: File,
+    pub(super) memory: Memory,
+}
+
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Files").field("cache", &self.cache).field("ledger", &self.ledger).finish_non_exhaustive()
+    }
 }
 
 impl Files {
@@ -32,6 +38,10 @@ impl Files {
         };
         let ledger = part(Part::Ledger, &self.ledger);
         let cache = part(Part::Cache, &self.cache);
+        if group.iter().any(|batch| batch.retry) {
+            self.ledger.retry();
+            self.cache.retry();
+        }
         let outcome = |batch: &Batch| {
             if let Some(error) = &batch.refused {
                 return Err(error.clone());

@@ -49,6 +49,14 @@ pub struct SocketError {
     pub source: io::Error,
 }
 
+impl SocketError {
+    /// Whether the disk is full or read-only: it may have room later.
+    pub fn is_of_disk(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        matches!(self.source.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
+    }
+}
+
 /// The socket, listening but not answering yet. It is removed when this goes.
 #[derive(Debug)]
 pub struct Socket {

@@ -231,6 +231,7 @@ async fn contract_5_health_says_503_when_a_loop_or_the_store_is_dead() {
     assert_eq!((code, serde_json::from_str::<Value>(&body).unwrap()["loops"][1]["alive"].clone()), (503, json!(false)));
     *desk.health.lock().unwrap() = Health { store_error: Some("disk full".to_owned()), ..well() };
     assert_eq!(get(address, "/healthz").await.0, 503);
+    assert!(desk.health().is_live(), "a restart makes no room: systemd must not be led to one after the other");
 
     // A connection that says nothing does not hold up the end.
     let _idle = TcpStream::connect(address).await.unwrap();

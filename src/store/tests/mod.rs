@@ -2,10 +2,18 @@
 
 mod backend;
 mod backups;
+#[cfg(feature = "demo")]
+mod cuts;
 mod damage;
+#[cfg(feature = "demo")]
+mod disks;
 mod faults;
 mod kept;
 mod model;
+mod renames;
+mod spoilt;
+#[cfg(feature = "demo")]
+mod workload;
 
 use std::collections::BTreeMap;
 
