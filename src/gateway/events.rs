@@ -155,7 +155,7 @@ fn note_reread(rereads: &mut Rereads, kind: Kind, now: Timestamp) {
     if kind != Kind::Poll {
         rereads.hour = Some(now);
     }
-    if kind == Kind::Night {
+    if matches!(kind, Kind::Night { .. }) {
         rereads.night = Some(now);
     }
 }

@@ -11,7 +11,7 @@ use super::start::prune_before;
 use crate::clock::Mono;
 use crate::mqtt::link::LinkState;
 use crate::report::Connection;
-use crate::store::Batch;
+use crate::store::{Batch, Key};
 
 /// How often the status is said though nothing changed, a third of how long it holds; and how often a disk that
 /// refused something is tried again.
@@ -67,7 +67,12 @@ fn note_broker(engine: &Engine, link: &LinkState) {
 
 async fn tidy(engine: &Engine) {
     let now = engine.guess();
-    let (events_before, seen_before) = prune_before(now, engine.settings.keep_events);
+    let read_to = match engine.store.value(Key::Watermark) {
+        Ok(watermark) => watermark,
+        // Told by whoever reads the record; nothing is forgotten meanwhile.
+        Err(_) => return,
+    };
+    let (events_before, seen_before) = prune_before(now, read_to, engine.settings.keep_events);
     let mut batch = Batch::new();
     batch.prune(events_before, seen_before);
     // A failure is told by the commit itself.

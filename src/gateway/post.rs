@@ -98,6 +98,7 @@ async fn next(engine: &Engine) -> Letter {
             }
         };
         tokio::select! {
+            biased;
             () = engine.clock.sleep(wait) => {}
             () = engine.post.notified() => {}
         }

@@ -17,6 +17,7 @@ use crate::domain::guard::Memory;
 use crate::domain::ledger::Ledger;
 use crate::domain::roster::{Assignment, Roster};
 use crate::domain::time::Time;
+use crate::kisi::record::REMEMBERED;
 use crate::kisi::{self, KisiClient};
 use crate::net::Http;
 use crate::net::pace::Pace;
@@ -264,8 +265,13 @@ fn set_aside(name: &str, opening: &Opening, what: &str) -> Option<String> {
     Some(format!("{name} was damaged ({why}) and is set aside{place}; {what}{then}"))
 }
 
-/// How long events and their names are kept.
-pub fn prune_before(now: Timestamp, keep_events: std::time::Duration) -> (Timestamp, Timestamp) {
+/// How long events and their names are kept. Names are counted from how far the record was read: after a long time
+/// without power it is read again from there.
+pub fn prune_before(
+    now: Timestamp,
+    read_to: Option<Timestamp>,
+    keep_events: std::time::Duration,
+) -> (Timestamp, Timestamp) {
     let keep = TimeDelta::from_std(keep_events).unwrap_or(TimeDelta::days(30));
-    (now - keep, now - TimeDelta::hours(72))
+    (now - keep, read_to.map_or(now, |read_to| read_to.min(now)) - REMEMBERED)
 }

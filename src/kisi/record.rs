@@ -12,8 +12,12 @@ use crate::domain::{AssignmentId, GroupId, LockId, Timestamp, UserId};
 const POLL_OVERLAP: TimeDelta = TimeDelta::minutes(2);
 /// Each hour reads this much again.
 const HOUR: TimeDelta = TimeDelta::hours(1);
-/// Each night reads this much again.
-const NIGHT: TimeDelta = TimeDelta::hours(48);
+/// What Kisi shows within this of its time reaches the broker (promise 4), so each night reads from this long before
+/// the night before it. Read from this long before itself, it would miss an event shown 30 hours late: too late for one
+/// night, too old for the next.
+const SHOWN_WITHIN: TimeDelta = TimeDelta::hours(48);
+/// For how long before the watermark `uuid`s are kept: for longer than a night reads again.
+pub const REMEMBERED: TimeDelta = TimeDelta::hours(96);
 /// How long after an outage it is read again: readers that were cut off tell what they kept once they are back, and
 /// a night is long to wait for that.
 const AFTER_OUTAGE: [TimeDelta; 3] = [TimeDelta::minutes(1), TimeDelta::minutes(5), TimeDelta::minutes(20)];
@@ -29,8 +33,11 @@ pub enum Kind {
     Poll,
     /// And at least the last hour.
     Hour,
-    /// And at least the last 48 hours.
-    Night,
+    /// And from 48 hours before the last such reading.
+    Night {
+        /// When that was; `None`: never.
+        last: Option<Timestamp>,
+    },
 }
 
 /// A time in which the record could not be read: doors may have kept what happened in it, and tell it late.
@@ -88,7 +95,7 @@ pub struct Mark {
 pub fn due(last_hour: Option<Timestamp>, last_night: Option<Timestamp>, now: Timestamp) -> Kind {
     let passed = |last: Option<Timestamp>, span| last.is_none_or(|last| last + span <= now);
     if passed(last_night, DAY) {
-        Kind::Night
+        Kind::Night { last: last_night }
     } else if passed(last_hour, HOUR) {
         Kind::Hour
     } else {
@@ -102,7 +109,7 @@ pub fn interval(mark: Mark, now: Timestamp, kind: Kind) -> Interval {
     let from = match kind {
         Kind::Poll => from_watermark,
         Kind::Hour => from_watermark.min(now - HOUR),
-        Kind::Night => from_watermark.min(now - NIGHT),
+        Kind::Night { last } => from_watermark.min(last.unwrap_or(now).min(now - DAY) - SHOWN_WITHIN),
     };
     let from = from.max(mark.began);
     // A look back does not shorten the step: it would never reach the watermark.
@@ -114,7 +121,7 @@ pub fn interval(mark: Mark, now: Timestamp, kind: Kind) -> Interval {
 pub struct Known<'a> {
     /// How far it has been read.
     pub mark: Mark,
-    /// The `uuid`s of the last 72 hours.
+    /// The `uuid`s of events that are not older than [`REMEMBERED`] before the watermark.
     pub seen: &'a dyn Fn(&str) -> bool,
     /// The time of the latest event already queued, for each door.
     pub last_of_door: &'a BTreeMap<LockId, Timestamp>,

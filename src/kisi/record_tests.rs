@@ -60,12 +60,35 @@ fn rule_7_polls_hours_and_nights_read_again_what_they_should() {
     let from = |kind| interval(mark, now, kind).from;
     assert_eq!(from(Kind::Poll), at(hours(100) - 120));
     assert_eq!(from(Kind::Hour), at(hours(99)));
-    assert_eq!(from(Kind::Night), at(hours(52)));
+    assert_eq!(from(Kind::Night { last: Some(at(hours(76))) }), at(hours(28)), "48 hours before the last night");
+    assert_eq!(from(Kind::Night { last: Some(at(hours(70))) }), at(hours(22)), "a night was missed");
+    assert_eq!(from(Kind::Night { last: None }), at(hours(28)));
     let young = Mark { began: at(hours(99) + 1800), watermark: now };
-    assert_eq!(interval(young, now, Kind::Night).from, young.began, "the record begins at the very first start");
-    assert_eq!(due(None, None, now), Kind::Night);
+    assert_eq!(
+        interval(young, now, Kind::Night { last: None }).from,
+        young.began,
+        "the record begins at the very first start"
+    );
+    assert_eq!(due(None, None, now), Kind::Night { last: None });
     assert_eq!(due(Some(at(hours(99))), Some(at(hours(77))), now), Kind::Hour);
     assert_eq!(due(Some(at(hours(99) + 1)), Some(at(hours(77))), now), Kind::Poll);
+}
+
+/// Proves it for every hour of lateness against nights that come a day apart, whenever the event happened: the night
+/// after it was shown reads far enough back, and its `uuid` is remembered for as long.
+#[test]
+fn promise_4_whatever_is_shown_within_48_hours_is_read_by_the_next_night() {
+    let hours = |n: i64| n * 3600;
+    for happened in 100..124 {
+        for shown in happened..=happened + 48 {
+            let night = (0..20).map(|n| 24 * n).find(|night| *night >= shown).unwrap();
+            let mark = Mark { began: at(0), watermark: at(hours(night)) };
+            let last = Some(at(hours(night - 24)));
+            let from = interval(mark, at(hours(night)), due(None, last, at(hours(night)))).from;
+            assert!(from <= at(hours(happened)), "happened at {happened}, shown at {shown}, read from {from}");
+            assert!(mark.watermark - REMEMBERED <= from);
+        }
+    }
 }
 
 #[test]

@@ -20,18 +20,31 @@ use crate::report::desk::Desk;
 use crate::store::{Store, StoreError};
 
 /// A disk in the box: out of reach once the power is gone, whatever of the gateway has not been dropped yet.
-#[derive(Debug)]
 struct Plugged<D> {
     disk: D,
     live: Arc<AtomicBool>,
+    power: Power,
 }
 
 impl<D> Plugged<D> {
+    /// As [`reached`](Plugged::reached), for what changes it: the power may go right before.
+    fn written(&self) -> io::Result<&D> {
+        self.reached()?;
+        self.power.write();
+        self.reached()
+    }
+
     fn reached(&self) -> io::Result<&D> {
         match self.live.load(Ordering::Relaxed) {
             true => Ok(&self.disk),
             false => Err(io::Error::other("the power is gone")),
         }
+    }
+}
+
+impl<D> std::fmt::Debug for Plugged<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Plugged")
     }
 }
 
@@ -45,15 +58,15 @@ impl<D: StorageBackend> StorageBackend for Plugged<D> {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.reached()?.set_len(len)
+        self.written()?.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.reached()?.sync_data()
+        self.written()?.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.reached()?.write(offset, data)
+        self.written()?.write(offset, data)
     }
 }
 
@@ -141,7 +154,7 @@ impl<D: StorageBackend + Clone> Box<D> {
         });
         let clock = Clock::starting_at(self.world.clock.wall(), 1.0);
         clock.shift_wall(self.clock_off);
-        let plug = |disk: &D| Plugged { disk: disk.clone(), live: self.live.clone() };
+        let plug = |disk: &D| Plugged { disk: disk.clone(), live: self.live.clone(), power: self.power.clone() };
         let (store, opened) = Store::on_backends(plug(&self.cache), plug(&self.ledger))?;
         let start = Start {
             clock,

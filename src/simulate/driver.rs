@@ -231,7 +231,10 @@ impl<'a> Driver<'a> {
                 self.dark.push(n);
                 self.gatehouse.power.cut_at_call(*nth, *side);
             }
-            Passing::DarkAtWrite(_) => {}
+            Passing::DarkAtWrite(nth) => {
+                self.dark.push(n);
+                self.gatehouse.power.cut_at_write(*nth);
+            }
             Passing::Broker(mood) => {
                 self.moods.push(*mood);
                 self.set_mood();
@@ -244,7 +247,7 @@ impl<'a> Driver<'a> {
     fn end(&mut self, n: usize, trouble: &Passing, now: DateTime<Utc>) -> anyhow::Result<()> {
         self.stage.end(trouble, &self.world, now);
         match trouble {
-            Passing::Dark | Passing::DarkAtCall(..) => {
+            Passing::Dark | Passing::DarkAtCall(..) | Passing::DarkAtWrite(_) => {
                 self.dark.retain(|other| *other != n);
                 self.gatehouse.power.never_mind();
                 self.power_on()?;

@@ -32,7 +32,9 @@ struct Inner {
 struct State {
     gone: bool,
     calls: u64,
+    writes: u64,
     cut_at: Option<(u64, Side)>,
+    cut_at_write: Option<u64>,
     /// Told at once when the power goes: what it fed must fall silent before anything else runs.
     fed: Option<std::boxed::Box<dyn Fn() + Send>>,
 }
@@ -54,6 +56,7 @@ impl Power {
         if !state.gone {
             state.gone = true;
             state.cut_at = None;
+            state.cut_at_write = None;
             state.fed.iter().for_each(|fall_silent| fall_silent());
         }
         drop(state);
@@ -66,9 +69,17 @@ impl Power {
         state.cut_at = Some((state.calls + nth.max(1), side));
     }
 
-    /// It does not go at a call any more.
+    /// It goes at the `nth` write to the disk from now on, counted from 1: before anything of it is written.
+    pub fn cut_at_write(&self, nth: u64) {
+        let mut state = self.state();
+        state.cut_at_write = Some(state.writes + nth.max(1));
+    }
+
+    /// It goes at no call and at no write any more.
     pub fn never_mind(&self) {
-        self.state().cut_at = None;
+        let mut state = self.state();
+        state.cut_at = None;
+        state.cut_at_write = None;
     }
 
     /// It comes back. What was to happen to it is forgotten.
@@ -76,6 +87,7 @@ impl Power {
         let mut state = self.state();
         state.gone = false;
         state.cut_at = None;
+        state.cut_at_write = None;
     }
 
     /// Done once it is gone. For one who waits alone.
@@ -104,6 +116,17 @@ impl Power {
         drop(state);
         self.reach(number, Side::Before);
         number
+    }
+
+    /// A write to the disk begins. The power may be gone after this.
+    pub(super) fn write(&self) {
+        let mut state = self.state();
+        state.writes += 1;
+        let due = state.cut_at_write == Some(state.writes);
+        drop(state);
+        if due {
+            self.cut();
+        }
     }
 
     /// A call comes to a side of it. The power may be gone after this.

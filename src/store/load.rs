@@ -182,7 +182,7 @@ impl Store {
         })
     }
 
-    /// Every known `uuid`: of the last 72 hours, where [`Batch::prune`](super::Batch::prune) is kept up.
+    /// Every known `uuid`: of the last 96 hours that were read, where [`Batch::prune`](super::Batch::prune) is kept up.
     pub fn seen_all(&self) -> Result<BTreeSet<String>, StoreError> {
         self.ledger().read(|txn| {
             let mut uuids = BTreeSet::new();

@@ -301,11 +301,13 @@ fn put(backend: &dyn StorageBackend, bytes: &[u8]) -> io::Result<()> {
 
 /// Makes the store's directory, and sees that it stays.
 pub(super) fn make_directory(dir: &Path, mode: u32) -> Result<(), StoreError> {
-    use std::os::unix::fs::DirBuilderExt;
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     let missing: Vec<&Path> =
         dir.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
     let made = fs::DirBuilder::new().recursive(true).mode(mode).create(dir);
-    made.map_err(|error| disk("create", dir, error))?;
+    // Set once more where it is new, since the process's umask has had its say.
+    let set = || if missing.is_empty() { Ok(()) } else { fs::set_permissions(dir, fs::Permissions::from_mode(mode)) };
+    made.and_then(|()| set()).map_err(|error| disk("create", dir, error))?;
     missing.iter().rev().try_for_each(|made| sync_parent(made))
 }
 

@@ -114,11 +114,19 @@ fn accounts(case: &Case<'_>, at: Ms, found: &mut Findings) {
         let idle = !windows.meets(at.saturating_sub(grace), at.saturating_add(seconds(settings.horizon_s)));
         let long_there = case.begins() + grace < at;
         // Of those who were there before the gateway, only what `existing_users` says is its own business.
-        let managed = case.made_user(user, at - grace) || settings.manage_existing;
-        if settings.no_access == NoAccess::Suspend && idle && long_there && managed && !never(settings, email) {
-            found.expect(!enabled, || {
-                format!("at {} user {user} ({email}) had no grant and was not suspended", case.show(at))
-            });
+        let made = case.made_user(user, at - grace);
+        let managed = made || settings.manage_existing;
+        if !(idle && long_there && managed) || never(settings, email) {
+            continue;
         }
+        // Who is in Kisi at the end is known for the end alone.
+        let last = at >= case.ends() - seconds(1);
+        let (treated, how) = match settings.no_access {
+            NoAccess::Suspend => (!enabled, "suspended"),
+            NoAccess::Delete if made && last => (false, "deleted"),
+            NoAccess::Delete if !made => (!enabled, "suspended"),
+            NoAccess::Delete | NoAccess::Keep => continue,
+        };
+        found.expect(treated, || format!("at {} user {user} ({email}) had no grant and was not {how}", case.show(at)));
     }
 }

@@ -65,7 +65,10 @@ impl Troubles<'_> {
             25 => Passing::Dark,
             26..=27 => {
                 let side = if rng.bool() { Side::Before } else { Side::After };
-                Passing::DarkAtCall(rng.u64(1..60), side)
+                match rng.bool() {
+                    true => Passing::DarkAtCall(rng.u64(1..60), side),
+                    false => Passing::DarkAtWrite(rng.u64(1..80)),
+                }
             }
             28 => return self.wrong_clock(at, for_s, rng),
             _ => match rng.bool() {
