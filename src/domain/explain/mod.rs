@@ -271,6 +271,9 @@ impl Telling<'_> {
     fn grant(&self, group: GroupId, merged: &Merged) -> GrantShown {
         let refused = self.left.iter().find_map(|left| match left {
             Left::Refused { group: of, why, .. } if of.is_none_or(|of| of == group) => Some(why.clone()),
+            Left::Contested { group: of, times, back_at } if *of == group => {
+                Some(self.contested(group, *times, *back_at))
+            }
             _ => None,
         });
         GrantShown {
@@ -283,6 +286,13 @@ impl Telling<'_> {
             error: refused,
             via: merged.grants.iter().map(|grant| near::chain(self.known, grant)).collect(),
         }
+    }
+
+    fn contested(&self, group: GroupId, times: u32, back_at: Timestamp) -> String {
+        let back_at = when(self.known.rules, back_at);
+        format!(
+            "another hand removed the assignment in group {group} {times} times in a day: it is put back at {back_at}"
+        )
     }
 
     fn user(&self) -> Option<&User> {
@@ -371,10 +381,7 @@ impl Telling<'_> {
                     self.tell(Code::NotDone, format!("'{change}'{group} was refused: {why}"));
                 }
                 Left::Contested { group, times, back_at } => {
-                    let back_at = when(self.known.rules, *back_at);
-                    let text = format!(
-                        "another hand removed the assignment in group {group} {times} times in a day: it is put back at {back_at}"
-                    );
+                    let text = self.contested(*group, *times, *back_at);
                     self.tell(Code::RemovedByOther, text);
                 }
             }
