@@ -16,6 +16,7 @@ mod examine;
 mod hardware;
 mod intents;
 mod keeper;
+mod kept;
 pub mod letters;
 pub mod metrics;
 mod post;
