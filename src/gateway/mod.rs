@@ -17,6 +17,7 @@ mod examine;
 mod hardware;
 mod intents;
 mod keeper;
+mod kept;
 pub mod letters;
 pub mod metrics;
 mod post;
