@@ -119,6 +119,7 @@ mod tests {
     #[test]
     fn a_broken_promise_is_told_to_people_and_programs_alike() {
         let promise = |number, kept| Promise {
+            breaks: Vec::new(),
             number,
             name: "In time",
             kept,
