@@ -59,7 +59,7 @@ fn furnish(twins: &Twins, ignored: bool) -> Site {
         "switches",
         &json!({"limits": "off", "snapshot": "at_once", "snapshot_of_deleted": "at_once"}),
     );
-    let patch = if ignored { "ignored" } else { "honoured" };
+    let patch = if ignored { "ignored" } else { "taken" };
     kisi.say("PATCH", "switches", &json!({"event_delay_ms": [0, 3000], "patch_window": patch}));
     let mut site = Site { groups: [0; ROOMS], locks: [0; ROOMS], tappers: vec![CLEANER, MANAGER] };
     for place in 0..ROOMS {

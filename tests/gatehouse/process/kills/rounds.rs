@@ -142,7 +142,7 @@ impl Bench {
 
     /// One life and its end. Most are short: a start is killed as often as what comes after it.
     async fn round(&mut self) {
-        let ms = if self.rng.u8(0..4) == 0 { self.rng.u64(1500..5000) } else { short_life(&mut self.rng) };
+        let ms = if self.rng.u8(0..4) == 0 { self.rng.u64(1500..9000) } else { short_life(&mut self.rng) };
         let end = self.clock.mono().plus(Duration::from_millis(ms));
         match self.start(Duration::from_millis(ms)) {
             Some(ready) => self.ready_ms.push(ready),
