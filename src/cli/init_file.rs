@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::ask::Trouble;
@@ -15,6 +15,8 @@ const CONFIG_MODE: u32 = 0o640;
 /// Credentials are their owner's alone.
 const SECRET_MODE: u32 = 0o600;
 const SECRETS_MODE: u32 = 0o700;
+/// What packages put where the configuration goes. As it came, nobody wrote it.
+const SAMPLE: &str = include_str!("../../config/gatehouse.toml");
 /// Where credentials are looked for beside the configuration.
 const SECRETS: &str = "credentials";
 
@@ -135,11 +137,16 @@ fn secrets_beside(path: &Path) -> PathBuf {
     path.parent().unwrap_or(Path::new("")).join(SECRETS)
 }
 
-/// Nothing of what will be written is there.
+/// Whether that is a package's sample, unchanged.
+fn is_sample(path: &Path) -> bool {
+    fs::read(path).is_ok_and(|there| there == SAMPLE.as_bytes())
+}
+
+/// Nothing of what will be written is there, but for a package's sample.
 pub fn free(path: &Path) -> Result<(), Trouble> {
     let secrets = ["nexudus-password", "kisi-api-key", "mqtt-password"].map(|name| secrets_beside(path).join(name));
     for there in [path.to_owned()].into_iter().chain(secrets) {
-        if fs::symlink_metadata(&there).is_ok() {
+        if fs::symlink_metadata(&there).is_ok() && !is_sample(&there) {
             return Err(Trouble::failed(format!(
                 "{} is there already and is left alone: move it away, or name another file with --config",
                 there.display()
@@ -164,7 +171,17 @@ pub fn write(path: &Path, answers: &Answers) -> Result<String, Trouble> {
             new_file(&directory.join(name), SECRET_MODE, secret, &mut made)?;
         }
         let text = answers.toml(|name| format!("{{ credential = \"{name}\" }}"));
-        new_file(path, CONFIG_MODE, &text, &mut made)
+        if !is_sample(path) {
+            new_file(path, CONFIG_MODE, &text, &mut made)?;
+        } else {
+            let new = path.with_extension("toml.new");
+            new_file(&new, CONFIG_MODE, &text, &mut made)?;
+            fs::rename(&new, path).map_err(|error| (path.to_owned(), error))?;
+            made.pop();
+            made.push(path.to_owned());
+        }
+        give_to_group(path);
+        Ok(())
     })();
     if let Err((failed, error)) = done {
         for file in made {
@@ -177,9 +194,20 @@ pub fn write(path: &Path, answers: &Answers) -> Result<String, Trouble> {
     Ok(files)
 }
 
+/// The service runs as another user, and reads the configuration by its group: that of the directory. Whoever may not
+/// give it away runs the service too.
+fn give_to_group(path: &Path) {
+    let group = path.parent().and_then(|directory| directory.metadata().ok()).map(|directory| directory.gid());
+    if let Err(error) = std::os::unix::fs::chown(path, None, group) {
+        tracing::debug!(%error, path = %path.display(), "the configuration keeps its group");
+    }
+}
+
 fn new_file(path: &Path, mode: u32, text: &str, made: &mut Vec<PathBuf>) -> Result<(), (PathBuf, io::Error)> {
     let written = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).and_then(|mut file| {
         made.push(path.to_owned());
+        // Whatever the umask says.
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.write_all(text.as_bytes())?;
         file.sync_all()
     });
@@ -189,6 +217,27 @@ fn new_file(path: &Path, mode: u32, text: &str, made: &mut Vec<PathBuf>) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As after `apt install`: the sample is there, in a directory of the service's group. That the group follows is
+    /// proved only where root runs the tests.
+    #[test]
+    fn the_sample_of_a_package_gives_way_and_a_changed_one_does_not() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("gatehouse.toml");
+        let _ = std::os::unix::fs::chown(directory.path(), None, Some(64_002));
+        let group = directory.path().metadata().expect("there").gid();
+        fs::write(&path, format!("{SAMPLE}# mine\n")).expect("written");
+        assert!(free(&path).expect_err("somebody's").text.contains("is there already"));
+        fs::write(&path, SAMPLE).expect("written");
+        free(&path).expect("nobody's");
+        let answers = Answers { site: "harbour-house".to_owned(), ..Answers::default() };
+        write(&path, &answers).expect("written");
+        assert!(fs::read_to_string(&path).expect("read").contains("id = \"harbour-house\""));
+        let file = path.metadata().expect("there");
+        assert_eq!((file.gid(), file.permissions().mode() & 0o777), (group, 0o640));
+        assert_eq!(fs::read_dir(directory.path()).expect("read").count(), 2, "the file and its credentials");
+        assert!(free(&path).is_err());
+    }
 
     /// What is asked for first is judged before what comes later is known; and quotes in an answer stay in it.
     #[test]
