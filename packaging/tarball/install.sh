@@ -47,12 +47,10 @@ put 644 gatehouse.conf /etc/sysusers.d/gatehouse.conf
 for file in install.md third-party LICENSE-APACHE LICENSE-MIT; do
     put 644 "$file" "/usr/local/share/doc/gatehouse/$file"
 done
-if [ -e gatehouse.1 ]; then
-    put 644 gatehouse.1 "$manual"
-    put 644 completion.bash "$bash"
-    put 644 completion.zsh "$zsh"
-    put 644 completion.fish "$fish"
-fi
+put 644 gatehouse.1 "$manual"
+put 644 completion.bash "$bash"
+put 644 completion.zsh "$zsh"
+put 644 completion.fish "$fish"
 
 if ! getent passwd gatehouse >/dev/null; then
     systemd-sysusers /etc/sysusers.d/gatehouse.conf 2>/dev/null ||
@@ -69,8 +67,10 @@ if [ -n "$live" ]; then
 fi
 cat <<'TEXT'
 Gatehouse is installed. If it is new here, as root:
-  1. edit /etc/gatehouse/gatehouse.toml
-  2. put the secrets into /etc/gatehouse/credentials (nexudus-password, kisi-api-key)
+  1. gatehouse init             (asks for what is needed, and tries each answer)
+     or edit /etc/gatehouse/gatehouse.toml, and put the secrets into
+     /etc/gatehouse/credentials: nexudus-password, kisi-api-key
+  2. gatehouse links suggest    (paste what is right into the file)
   3. gatehouse check --online
   4. gatehouse plan
   5. systemctl enable --now gatehouse
