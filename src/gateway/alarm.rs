@@ -17,6 +17,8 @@ use crate::report::{AlertKind, Connection, Member, People};
 const CLOCK_OFF: TimeDelta = TimeDelta::minutes(2);
 /// How many things one alert names.
 const NAMED: usize = 20;
+/// The files of the store, each of which the alert names.
+const FILES: usize = 2;
 /// How many events may wait before it is an alert.
 pub const OUTBOX_FULL: usize = 100_000;
 
@@ -188,7 +190,9 @@ fn told(drift: &Drift, state: &State) -> String {
 
 fn store(state: &State) -> Said {
     let failing = state.write_failed.iter().map(|why| format!("the store can't be written: {why}"));
-    list("the store", &failing.chain(state.store_notes.iter().cloned()).collect::<Vec<_>>())
+    let notes: Vec<String> = failing.chain(state.store_notes.iter().cloned()).collect();
+    // Each of the two files may have been set aside, and the operator must find both names.
+    list_of("the store", &notes, FILES)
 }
 
 fn outbox(state: &State) -> Said {
@@ -253,7 +257,14 @@ fn noted(note: &Note) -> Option<String> {
 }
 
 fn list(what: &str, notes: &[String]) -> Said {
-    let first = notes.first()?;
-    let more = if notes.len() > 1 { format!(" (and {} more about {what})", notes.len() - 1) } else { String::new() };
-    Some((format!("{first}{more}"), json!({ "notes": notes.iter().take(NAMED).collect::<Vec<_>>() })))
+    list_of(what, notes, 1)
+}
+
+/// The first `said` of them in the message, and more in its detail.
+fn list_of(what: &str, notes: &[String], said: usize) -> Said {
+    let first = notes.get(..said.min(notes.len())).filter(|first| !first.is_empty())?;
+    let left = notes.len() - first.len();
+    let more = if left > 0 { format!(" (and {left} more about {what})") } else { String::new() };
+    let message = format!("{}{more}", first.join(". "));
+    Some((message, json!({ "notes": notes.iter().take(NAMED).collect::<Vec<_>>() })))
 }

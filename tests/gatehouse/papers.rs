@@ -93,12 +93,14 @@ fn named_limits() -> BTreeSet<(String, String)> {
     named
 }
 
-/// The constants of the code that are spans of time, counts or sizes; without those of tests, the twins and the demo.
+/// The constants of the code that are spans of time, counts or sizes; without those of tests, the twins, the demo and the
+/// simulation.
 fn limits_of_the_code() -> BTreeSet<(String, String)> {
     let kinds = ["Duration", "std::time::Duration", "TimeDelta", "usize", "u16", "u32", "u64", "i64", "f64"];
     let mut found = BTreeSet::new();
     for source in sources(&["src"]) {
-        let of_the_demo = ["/twin/", "/demo/", "/sabotage.rs"].into_iter().any(|part| source.path.contains(part));
+        let of_the_demo =
+            ["/twin/", "/demo/", "/simulate/", "/sabotage.rs"].into_iter().any(|part| source.path.contains(part));
         if source.room().is_none() || of_the_demo {
             continue;
         }
