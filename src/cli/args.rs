@@ -205,7 +205,7 @@ pub struct InitArgs {
     /// The site's IANA time zone [default: what Nexudus says of the location]
     #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
-    /// The base of Nexudus' API [default: https://spaces.nexudus.com/api]
+    /// The base of Nexudus' API [default: spaces.nexudus.com/api]
     #[arg(long, value_name = "URL")]
     pub nexudus_url: Option<String>,
     /// The Nexudus user's e-mail
@@ -217,7 +217,7 @@ pub struct InitArgs {
     /// The Nexudus location's (business) id [default: the only one there is]
     #[arg(long, value_name = "ID")]
     pub location: Option<u64>,
-    /// The base of Kisi's API [default: https://api.kisi.io]
+    /// The base of Kisi's API [default: api.kisi.io]
     #[arg(long, value_name = "URL")]
     pub kisi_url: Option<String>,
     /// A file with the Kisi API key; only its owner may read it

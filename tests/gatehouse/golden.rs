@@ -80,6 +80,7 @@ fn contract_1_help_is_as_it_was() {
     held("help.txt", &text);
 }
 
+#[cfg(feature = "demo")]
 const LEAST: &str = "\
 [site]
 id = 'harbour-house'

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 /// With every key that is not named refused, so that a payload can't grow unseen. Subscribers get the schema without
 /// this: additions are welcome there.
+#[cfg(feature = "demo")]
 pub fn strict(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
