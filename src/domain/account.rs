@@ -5,20 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 
 use super::ledger::Account;
-use super::person::Person;
+use super::person::{Match, Matcher, Person};
 use super::plan::{Action, Change, Drift, PersonRef, Plan, Urgency};
 use super::reconcile::{Known, cross_checked, user_ref};
 use super::roster::{Assignment, User};
-use super::{Email, ExistingUsers, NoAccess, Reason, Timestamp, UserId};
+use super::{CustomerId, Email, ExistingUsers, NoAccess, Reason, Timestamp, UserId};
 
 /// Adds to the plan what is to be done about accounts, and what the ledger should note of them.
 pub(super) fn accounts(
     known: &Known<'_>,
     users: &BTreeMap<Email, UserId>,
     people: &BTreeMap<Email, Person>,
+    matcher: &Matcher<'_>,
     plan: &mut Plan,
 ) {
     plan.keeping = keeping(known);
+    let mut strangers = without_grants(known, people, matcher);
     let persons: BTreeMap<UserId, &Person> =
         users.iter().filter_map(|(email, user)| Some((*user, people.get(email)?))).collect();
     let elevated: BTreeSet<UserId> = plan
@@ -42,15 +44,55 @@ pub(super) fn accounts(
         if user.email.as_ref().is_some_and(untouchable) || elevated.contains(&user.id) {
             continue;
         }
-        one(known, user, persons.get(&user.id).copied(), kept.contains(&user.id), plan);
+        let person = persons.get(&user.id).copied();
+        let met = person.map(|person| first_note(known, user, person.customers.clone(), Some(person.email.clone())));
+        let met = met.or_else(|| strangers.remove(&user.id));
+        one(known, user, person, met, kept.contains(&user.id), plan);
     }
 }
 
-/// `kept`: a customer of this user has an e-mail that was not followed, so its note must not forget them.
-fn one(known: &Known<'_>, user: &User, person: Option<&Person>, kept: bool, plan: &mut Plan) {
+/// First notes of users of whom nothing is noted, and whose person has no grant at all. With `existing_users =
+/// "manage"` every customer's user is managed; one that carries our mark was made or suspended by us, whatever became
+/// of the ledger and of the customer (rules 5).
+fn without_grants(
+    known: &Known<'_>,
+    people: &BTreeMap<Email, Person>,
+    matcher: &Matcher<'_>,
+) -> BTreeMap<UserId, Account> {
+    let marked = |user: &User| user.marked_site().is_some_and(|site| site == known.rules.site);
+    let manage = known.rules.existing_users == ExistingUsers::Manage;
+    let strangers = known.roster.users.values().filter(|user| !known.ledger.accounts.contains_key(&user.id));
+    let strangers: Vec<&User> = strangers.filter(|user| manage || marked(user)).collect();
+    if strangers.is_empty() {
+        return BTreeMap::new();
+    }
+    let mut customers: BTreeMap<&Email, Vec<CustomerId>> = BTreeMap::new();
+    for customer in known.snapshot.customers.iter() {
+        if let Some(email) = &customer.email {
+            customers.entry(email).or_default().push(customer.id);
+        }
+    }
+    let note = |user: &User| {
+        let email = user.email.as_ref().filter(|email| !people.contains_key(*email));
+        let theirs = email.and_then(|email| Some((email, customers.get(email)?)));
+        let theirs = theirs.filter(|(email, ids)| matcher.find(email, ids) == Match::User(user.id));
+        let marked = user.marked_customer().filter(|_| marked(user));
+        let ids = match (theirs, marked) {
+            (Some((_, ids)), _) => ids.clone(),
+            (None, Some(customer)) => vec![customer],
+            (None, None) => return None,
+        };
+        Some((user.id, first_note(known, user, ids, user.email.clone())))
+    };
+    strangers.into_iter().filter_map(note).collect()
+}
+
+/// `met`: the first note of the user, where there is something to note. `kept`: a customer of this user has an e-mail
+/// that was not followed, so its note must not forget them.
+fn one(known: &Known<'_>, user: &User, person: Option<&Person>, met: Option<Account>, kept: bool, plan: &mut Plan) {
     let noted = known.ledger.accounts.get(&user.id);
     let access = person.and_then(|person| access(known, person));
-    let Some(account) = noted.cloned().or_else(|| person.map(|person| first_note(known, user, person))) else { return };
+    let Some(account) = noted.cloned().or(met) else { return };
     let mut next = account.clone();
     if let Some(person) = person {
         let mut customers = person.customers.clone();
@@ -86,12 +128,12 @@ fn one(known: &Known<'_>, user: &User, person: Option<&Person>, kept: bool, plan
 }
 
 /// What is known of a user who is met for the first time. One that carries our mark was made or suspended by us.
-fn first_note(known: &Known<'_>, user: &User, person: &Person) -> Account {
+fn first_note(known: &Known<'_>, user: &User, customers: Vec<CustomerId>, email: Option<Email>) -> Account {
     let marked = user.marked_site().is_some_and(|site| site == known.rules.site);
     Account {
         user: user.id,
-        customers: person.customers.clone(),
-        email: Some(person.email.clone()),
+        customers,
+        email,
         managed: marked && known.rules.existing_users == ExistingUsers::Assign,
         no_access_since: None,
         adopted_suspended: false,

@@ -46,7 +46,7 @@ pub fn reconcile(known: Known<'_>) -> Plan {
     }
     planner.unwanted();
     planner.foreign();
-    account::accounts(&known, &planner.users, &people, &mut planner.plan);
+    account::accounts(&known, &planner.users, &people, &planner.matcher, &mut planner.plan);
     planner.finish(entitled)
 }
 

@@ -277,6 +277,31 @@ fn rule_5_users_of_another_hand_and_of_organizations_with_two_writers_are_left_a
 }
 
 #[test]
+fn rule_5_whose_user_is_managed_need_not_have_had_a_grant_to_be_suspended() {
+    let mut world = World::new(MORNING);
+    world.customer(90210, "ada@example.org");
+    let ada = world.user(771, "Ada@example.org");
+    let nobody = world.user(772, "nobody@example.org");
+    let marked = world.user(773, "gone@example.org");
+    let marks = [(roster::mark::SITE, world.rules.site.clone()), (roster::mark::CUSTOMER, "17".to_owned())];
+    let metadata = &mut world.roster.users.get_mut(&marked).expect("the user").metadata;
+    metadata.extend(marks.map(|(key, value)| (key.to_owned(), value.into())));
+    let noted = |world: &World| world.plan().accounts.iter().map(|account| account.user).collect::<Vec<_>>();
+    assert_eq!(noted(&world), [marked], "made by us, of a customer who is gone; the ledger was lost");
+    world.rules.existing_users = ExistingUsers::Manage;
+    assert_eq!(noted(&world), [ada, marked], "user {nobody} is no customer's");
+    for account in world.plan().accounts {
+        assert_eq!(account.no_access_since, Some(world.now));
+        world.ledger.accounts.insert(account.user, account);
+    }
+    assert!(world.words().is_empty());
+    world.now = at("2026-12-02T08:00:00Z");
+    assert_eq!(world.words(), ["suspended 771", "suspended 773"]);
+    world.foreign_row(ada, GROUP, window("2026-12-01T08:45:00Z", "2026-12-31T10:15:00Z"));
+    assert_eq!(world.words(), ["suspended 773"], "another hand gave her something");
+}
+
+#[test]
 fn rule_2_never_touch_means_no_grant_no_removal_no_suspension() {
     let mut world = World::new(MORNING);
     let boss = world.customer(90210, "boss@staff.example");
