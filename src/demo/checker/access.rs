@@ -87,15 +87,11 @@ pub(super) fn only_while_entitled(case: &Case<'_>) -> Findings {
 /// Promise 2, and the quotas within which it has to be kept.
 pub(super) fn in_time(case: &Case<'_>, traffic: &Traffic) -> Findings {
     let mut found = Findings::default();
-    let removed = removed_by_hand(case);
+    let removed = ByHand::gather(case);
     for pair in case.knowledge.pairs.keys() {
         let usable = case.roster.usable(pair);
         let foreign = case.roster.foreign(pair);
-        let excused = |at: Ms| {
-            foreign.contains(at)
-                || case.excuses.suspended(&pair.0, at)
-                || removed.iter().any(|(of, from, until)| of == pair && *from <= at && at < *until)
-        };
+        let excused = |at: Ms| foreign.contains(at) || case.excuses.suspended(&pair.0, at) || removed.took(pair, at);
         let tell = |(from, until): (Ms, Ms)| {
             let (email, group) = pair;
             let (from, until) = (case.show(from), case.show(until));
@@ -115,18 +111,25 @@ pub(super) fn in_time(case: &Case<'_>, traffic: &Traffic) -> Findings {
     found
 }
 
-/// Rows of the gateway's that another hand removed: the pair, from when, and until when it must be back: by the next
-/// whole reading of the roster.
-fn removed_by_hand(case: &Case<'_>) -> Vec<(Pair, Ms, Ms)> {
-    let removed = case.evidence.diary.hands.iter().filter_map(|hand| match hand {
-        super::super::diary::Hand::Removed { at, row } => Some((super::ms(*at), *row)),
-        _ => None,
-    });
-    let limit = seconds(case.evidence.settings.roster_s) + super::knowledge::CALLS;
-    removed
-        .filter_map(|(at, row)| {
+/// Rows of the gateway's that another hand removed, until the next whole reading of the roster must have put them back.
+pub(super) struct ByHand(Vec<(Pair, Ms, Ms)>);
+
+impl ByHand {
+    pub(super) fn gather(case: &Case<'_>) -> ByHand {
+        let removed = case.evidence.diary.hands.iter().filter_map(|hand| match hand {
+            super::super::diary::Hand::Removed { at, row } => Some((super::ms(*at), *row)),
+            _ => None,
+        });
+        let limit = seconds(case.evidence.settings.roster_s) + super::knowledge::CALLS;
+        let spans = removed.filter_map(|(at, row)| {
             let of = case.roster.pairs.iter().find(|(_, rows)| rows.iter().any(|held| held.row == row));
             of.map(|(pair, _)| (pair.clone(), at, case.knowledge.calendar.after(at, limit)))
-        })
-        .collect()
+        });
+        ByHand(spans.collect())
+    }
+
+    /// Whether another hand had taken that person's row, and it need not be back yet.
+    pub(super) fn took(&self, pair: &Pair, at: Ms) -> bool {
+        self.0.iter().any(|(of, from, until)| of == pair && *from <= at && at < *until)
+    }
 }

@@ -1,5 +1,7 @@
 //! Promise 7: after a kill and at the end, Kisi holds exactly what is wanted.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::super::settings::NoAccess;
 use super::held::Held;
 use super::knowledge::CALLS;
@@ -7,6 +9,7 @@ use super::oracle::{Pair, never};
 use super::time::{EVER, Ms, NEVER, Windows, ms, seconds};
 use super::{Case, Findings};
 use crate::twin::kisi::Honoured;
+use crate::twin::nexudus::Entity;
 
 /// How long after a start everything must be as if there had been no stop.
 const QUIET: Ms = seconds(300);
@@ -81,37 +84,54 @@ fn as_wanted(case: &Case<'_>, pair: &Pair, at: Ms, found: &mut Findings) {
     });
 }
 
+/// When somebody was let in.
+#[derive(Default)]
+struct Times {
+    /// They had a grant.
+    granted: Vec<(Ms, Ms)>,
+    /// They had one, or one within the horizon was still to come.
+    access: Vec<(Ms, Ms)>,
+}
+
 /// Whoever has a grant now is not suspended; whom the gateway made and who has had none for long is (rules 5).
 fn accounts(case: &Case<'_>, at: Ms, found: &mut Findings) {
     let settings = case.evidence.settings;
-    let mut people: std::collections::BTreeMap<&str, Vec<(Ms, Ms)>> = std::collections::BTreeMap::new();
+    let horizon = seconds(settings.horizon_s);
+    let grace = seconds(settings.no_access_after_s) + 2 * seconds(settings.refresh_s) + 2 * CALLS;
+    let mut people: BTreeMap<&str, Times> = BTreeMap::new();
     for (pair, stances) in &case.knowledge.pairs {
-        let windows = people.entry(pair.0.as_str()).or_default();
+        let Times { granted, access } = people.entry(pair.0.as_str()).or_default();
         for stance in stances.iter().filter(|stance| stance.since <= at) {
             // What once held counts until it was known to be over.
-            let held = Windows::merged(vec![(stance.since, stance.believed_until)]);
-            let past = stance.windows.and(&held);
-            windows.extend(past.iter().map(|(from, until)| (from, until.min(at))));
+            let held = Windows::merged(vec![(stance.since, stance.believed_until.min(at))]);
+            let early = stance.windows.iter().map(|(from, until)| (from.saturating_sub(horizon), until)).collect();
+            granted.extend(stance.windows.and(&held).iter());
+            access.extend(Windows::merged(early).and(&held).iter());
         }
-        windows.extend(case.knowledge.truth(pair, at).iter().filter(|(_, until)| *until > at));
+        let now = case.knowledge.truth(pair, at);
+        granted.extend(now.iter().filter(|(_, until)| *until > at));
+        access.extend(now.iter().filter(|(from, until)| *until > at && from.saturating_sub(horizon) <= at));
     }
-    for (email, windows) in people {
+    let ungranted = lasting_customers(case, at.saturating_sub(grace));
+    for email in &ungranted {
+        people.entry(email).or_default();
+    }
+    for (email, Times { granted, access }) in people {
         let Some(user) = case.roster.user(email) else { continue };
-        let windows = Windows::merged(windows);
+        let granted = Windows::merged(granted);
         let enabled = case.roster.enabled(email, at);
         if case.excuses.holds(email, at) || case.excuses.suspended(email, at) {
             continue;
         }
-        if windows.contains(at) && windows.contains(at - CALLS) {
+        if granted.contains(at) && granted.contains(at - CALLS) {
             found.expect(enabled, || format!("at {} user {user} ({email}) was suspended with a grant", case.show(at)));
         }
-        let grace = seconds(settings.no_access_after_s) + 2 * seconds(settings.refresh_s) + 2 * CALLS;
         // Who holds anything of another hand's is left alone (rules 5), and is looked at by the next whole reading.
         let lately = at.saturating_sub(grace + seconds(settings.roster_s));
         if case.roster.others.get(&user).is_some_and(|spans| spans.meets(lately, at)) {
             continue;
         }
-        let idle = !windows.meets(at.saturating_sub(grace), at.saturating_add(seconds(settings.horizon_s)));
+        let idle = !Windows::merged(access).meets(at.saturating_sub(grace), at.saturating_add(seconds(1)));
         let long_there = case.begins() + grace < at;
         // Of those who were there before the gateway, only what `existing_users` says is its own business.
         let made = case.made_user(user, at - grace);
@@ -129,4 +149,20 @@ fn accounts(case: &Case<'_>, at: Ms, found: &mut Findings) {
         };
         found.expect(treated, || format!("at {} user {user} ({email}) had no grant and was not {how}", case.show(at)));
     }
+}
+
+/// The e-mails, in lower case, of customers who have been there since that moment and have had no other.
+fn lasting_customers(case: &Case<'_>, since: Ms) -> BTreeSet<String> {
+    let mut emails = BTreeSet::new();
+    for (_, versions) in case.evidence.nexudus.records(Entity::Coworker) {
+        let of = |row: &serde_json::Value| row["Email"].as_str().unwrap_or_default().trim().to_lowercase();
+        let lately = versions.iter().filter(|version| version.until.is_none_or(|until| ms(until) > since));
+        let lately: BTreeSet<String> = lately.map(|version| of(&version.row)).collect();
+        let whole = versions.first().is_some_and(|first| ms(first.from) <= since)
+            && versions.last().is_some_and(|last| last.until.is_none());
+        if let (true, 1, Some(email)) = (whole, lately.len(), lately.first().filter(|email| !email.is_empty())) {
+            emails.insert(email.clone());
+        }
+    }
+    emails
 }

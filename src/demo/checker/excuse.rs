@@ -35,8 +35,10 @@ impl Excuses {
             }
             let since = alert["since"].as_str().and_then(instant).unwrap_or(*at).min(*at);
             let removals = alert["detail"]["removals"].as_array().map(Vec::as_slice).unwrap_or_default();
-            // What was approved goes at the quota's pace.
-            let going = CALLS + seconds(i64::try_from(removals.len()).unwrap_or_default());
+            // What was approved goes at the quota's pace: a read and a removal each. One call in five is for events,
+            // and a turn that comes before the answer to the last call goes to others.
+            let calls = i64::try_from(removals.len()).unwrap_or_default() * 2 * 5 / 3;
+            let going = CALLS + seconds(calls / evidence.settings.requests_per_second.max(1));
             let until = guard.get(n + 1).map_or(NEVER, |(next, _, _)| calendar.after(*next, going));
             for removal in removals {
                 let Some(email) = removal["person"]["user"].as_u64().and_then(|user| roster.emails.get(&user)) else {

@@ -76,7 +76,12 @@ impl Knowledge {
                 continue;
             }
             let since = ms(*at);
-            let by = deadline(&calendar, since, oracle::notice(evidence.nexudus, *at), pace(settings, paces, since));
+            let by = deadline(
+                &calendar,
+                since,
+                oracle::notice(evidence.nexudus, *at, settings),
+                pace(settings, paces, since),
+            );
             let everyone: std::collections::BTreeSet<&Pair> = before.keys().chain(now.keys()).collect();
             for pair in everyone {
                 let (was, is) = (before.get(pair), now.get(pair));
@@ -220,7 +225,9 @@ fn deadline(calendar: &Calendar, since: Ms, notice: Notice, (changes, refresh): 
         Notice::Marked => within(since, changes),
         Notice::Slower => within(since, 3 * changes),
         Notice::Silent => within(since, refresh),
-        Notice::Gone { shown: NEVER } => within(since, 2 * refresh),
-        Notice::Gone { shown } => within(since, 2 * refresh).min(within(shown.max(since), changes)),
+        Notice::Gone { shown, listed } => {
+            let confirmed = |from: Ms, pace: i64| if from == NEVER { NEVER } else { within(from.max(since), pace) };
+            confirmed(listed, 2 * refresh).min(confirmed(shown, changes))
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::diary::{Hand, Trouble};
+use super::access::ByHand;
 use super::held::{Held, REPLACED};
 use super::knowledge::CALLS;
 use super::oracle::Pair;
@@ -19,6 +20,7 @@ pub(super) fn none_by_mistake(case: &Case<'_>) -> Findings {
     let taken_by_hand: BTreeSet<u64> = case.evidence.diary.hands.iter().filter_map(by_hand).collect();
     let mut compared = 0_u64;
     let mut thinned = Thinned::new(case);
+    let by_hands = ByHand::gather(case);
     for (pair, rows) in &case.roster.pairs {
         for held in rows.iter().filter(|held| held.ours && held.until != NEVER) {
             if held.until < case.begins() || held.until >= case.ends() || taken_by_hand.contains(&held.row) {
@@ -32,7 +34,7 @@ pub(super) fn none_by_mistake(case: &Case<'_>) -> Findings {
                 format!("{email} lost group {group} at {} while entitled to it", case.show(held.until))
             });
         }
-        compared += watched(case, pair, &mut found);
+        compared += watched(case, pair, &by_hands, &mut found);
     }
     thinned.judge(case, &mut found);
     super::mass::within_bounds(case, &mut found);
@@ -102,13 +104,14 @@ impl Thinned {
 }
 
 /// Minute by minute through every time at which a list was torn: whoever was entitled still is in Kisi.
-fn watched(case: &Case<'_>, pair: &Pair, found: &mut Findings) -> u64 {
+fn watched(case: &Case<'_>, pair: &Pair, by_hands: &ByHand, found: &mut Findings) -> u64 {
     let usable = case.roster.usable(pair);
     let mut compared = 0;
     for (from, until) in torn(case) {
         let moments = (0..).map(|n| from + n * seconds(60)).take_while(|at| *at < until);
         let lost: Vec<Ms> = moments
-            .filter(|at| case.knowledge.must(pair, *at) && usable.contains(from - seconds(1)))
+            .filter(|at| case.knowledge.must(pair, *at) && !by_hands.took(pair, *at))
+            .filter(|_| usable.contains(from - seconds(1)))
             .inspect(|_| compared += 1)
             .filter(|at| !usable.contains(*at) && case.roster.foreign(pair).is_empty())
             .collect();

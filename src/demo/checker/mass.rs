@@ -28,7 +28,11 @@ pub(super) fn within_bounds(case: &Case<'_>, found: &mut Findings) {
         let began = at - HOUR;
         let lately: BTreeSet<&str> =
             losses.iter().filter(|(when, _)| began < *when && when <= at).map(|(_, email)| email.as_str()).collect();
-        let access = with_access(case, began.max(case.begins()));
+        let access = match began < case.begins() {
+            // Before the first hour there was no other: who is given access at the start counts as having had it.
+            true => with_access(case, case.knowledge.calendar.after(case.begins(), 0).min(*at - 1)),
+            false => with_access(case, began),
+        };
         // Whoever came and went within the hour may be counted either way: one person's room.
         let many = lately.len() * 100 > access * SHARE_PERCENT + 100;
         let wrong = lately.len() > REMOVALS || (lately.len() >= PEOPLE && many);

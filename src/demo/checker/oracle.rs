@@ -238,6 +238,8 @@ pub enum Notice {
     Gone {
         /// When it is shown there; [`NEVER`] where it isn't.
         shown: Ms,
+        /// From when on the list holds anything: an empty one confirms nothing (rules 6).
+        listed: Ms,
     },
 }
 
@@ -264,7 +266,7 @@ fn same(entity: Entity, one: &Value, other: &Value) -> bool {
 }
 
 /// How Nexudus shows the changes of that moment.
-pub fn notice(history: &History, at: Moment) -> Notice {
+pub fn notice(history: &History, at: Moment, settings: &Settings) -> Notice {
     let mut slowest = Notice::Marked;
     for entity in SOURCES {
         for (id, versions) in history.records(entity) {
@@ -283,9 +285,25 @@ pub fn notice(history: &History, at: Moment) -> Notice {
             } else if versions.iter().any(|version| version.until == Some(at)) {
                 let told = history.cancellations().iter().find(|gone| entity == Entity::Booking && gone.booking == id);
                 let shown = told.and_then(|gone| gone.shown_at).map_or(NEVER, ms);
-                slowest = slowest.max(Notice::Gone { shown });
+                slowest = slowest.max(Notice::Gone { shown, listed: listed(history, entity, at, settings) });
             }
         }
     }
     slowest
+}
+
+/// The first moment from that one on at which a list holds anything. Bookings are asked for from now until `horizon`;
+/// what lies beside that may be in the answer or not.
+fn listed(history: &History, entity: Entity, at: Moment, settings: &Settings) -> Ms {
+    let at = ms(at);
+    let inside = |row: &Value| match entity {
+        Entity::Booking => {
+            time(row, "ToTime").is_some_and(|until| until > at)
+                && time(row, "FromTime").is_some_and(|from| from < at + seconds(settings.horizon_s))
+        }
+        _ => true,
+    };
+    let versions = history.records(entity).flat_map(|(_, versions)| versions).filter(|version| inside(&version.row));
+    let standing = versions.filter(|version| version.until.is_none_or(|until| ms(until) > at));
+    standing.map(|version| ms(version.from).max(at)).min().unwrap_or(NEVER)
 }
