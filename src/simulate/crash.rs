@@ -34,8 +34,15 @@ use crate::twin::kisi::{Assignee, Scope};
 
 /// The most people of the site.
 const PEOPLE_MAX: usize = 16;
-/// How long things happen.
-const BUSY: TimeDelta = TimeDelta::minutes(32);
+/// Between two things that happen, at least: so short that the points of a whole run are few enough for every one of
+/// them to be tried.
+const BEAT: i64 = 20;
+/// How many beats things happen.
+const BUSY: i64 = 32;
+/// How long nothing happens then: as long as accounts and the guard need to come to rest.
+const QUIET: TimeDelta = TimeDelta::minutes(12);
+/// How much longer a disk that failed towards the end may need until it is tried again.
+const PATIENCE: TimeDelta = TimeDelta::minutes(15);
 /// How soon the box starts again: at once, as systemd has it.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -231,7 +238,7 @@ fn members(site: &Site) -> Vec<(i64, String)> {
 /// What happens, and when: bookings that open and close, one moved, one cancelled, one deleted; somebody new, somebody
 /// suspended and let in again; cards at doors.
 fn steps(site: &Site) -> Vec<(DateTime<Utc>, What)> {
-    let at = |minutes: i64| site.start + TimeDelta::minutes(minutes);
+    let at = |beats: i64| site.start + TimeDelta::seconds(BEAT * beats);
     let resource = site.settings.links.iter().find_map(|link| match link.item {
         Item::Resource(id) => Some(id),
         _ => None,
@@ -263,9 +270,9 @@ fn steps(site: &Site) -> Vec<(DateTime<Utc>, What)> {
         (at(18), What::Delete { entity: "Booking".to_owned(), id: LATER + 4 }),
         (at(19), book(8, who(2), 21, 29)),
     ];
-    for minute in (2..32).step_by(3) {
-        let email = members[usize::try_from(minute).unwrap_or_default() % members.len()].1.clone();
-        steps.push((at(minute) + TimeDelta::seconds(20), What::Tap { email, lock }));
+    for beat in (2..BUSY).step_by(3) {
+        let email = members[usize::try_from(beat).unwrap_or_default() % members.len()].1.clone();
+        steps.push((at(beat) + TimeDelta::seconds(7), What::Tap { email, lock }));
     }
     steps.sort_by_key(|(at, _)| *at);
     steps
@@ -302,7 +309,7 @@ impl Crashed {
         let disks = (Disk::holding(Vec::new(), &medium), Disk::holding(Vec::new(), &medium));
         let mut gatehouse = Box::new(world.clone(), config, broker, disks);
         gatehouse.seed = seed;
-        let until = site.start + BUSY + TimeDelta::minutes(25);
+        let until = site.start + TimeDelta::seconds(BEAT * BUSY) + QUIET;
         let (stage, rng) = (Stage::default(), Rng::with_seed(seed ^ (salt << 20)));
         Ok(Crashed { site, world, gatehouse, stage, rng, until, approvals: 0, _directory: directory })
     }
@@ -321,7 +328,7 @@ impl Crashed {
         let mut agenda: Vec<(DateTime<Utc>, Option<What>)> =
             steps(&self.site).into_iter().map(|(at, what)| (at, Some(what))).collect();
         // Somebody approves now and then what the guard holds.
-        agenda.extend((8..14).map(|n| (self.site.start + TimeDelta::minutes(4 * n), None)));
+        agenda.extend((4..11).map(|n| (self.site.start + TimeDelta::minutes(2 * n), None)));
         agenda.push((self.until, None));
         agenda.sort_by_key(|(at, _)| *at);
         for (at, what) in agenda {
@@ -331,6 +338,11 @@ impl Crashed {
                 Some(what) => _ = self.stage.perform(&what, &self.world, self.world.clock.wall()),
                 None => self.approve(),
             }
+        }
+        let patience = self.world.clock.wall() + PATIENCE;
+        while self.store_alert().is_some() && self.world.clock.wall() < patience {
+            let soon = self.world.clock.wall() + TimeDelta::seconds(10);
+            while !self.wait(soon).await? {}
         }
         let mut failures: Vec<String> =
             self.gatehouse.is_live().err().map(|dead| dead.to_string()).into_iter().collect();
@@ -350,11 +362,8 @@ impl Crashed {
             forgotten: self.gatehouse.broker.forgotten(),
         };
         failures.extend(judge(&run)?.1);
-        let alert = format!("{}/alert/store", self.site.settings.root());
-        let retained = self.gatehouse.broker.retained();
-        let told = retained.get(&alert).and_then(|payload| serde_json::from_slice::<Value>(payload).ok());
-        if let Some(told) = told.filter(|told| told["active"] == true) {
-            failures.push(format!("promise 7: alert/store stands at the end: {}", told["message"]));
+        if let Some(told) = self.store_alert() {
+            failures.push(format!("promise 7: alert/store stands at the end: {told}"));
         }
         Ok(Ended { steps: medium.steps(), calls: self.gatehouse.power.calls(), standing: self.standing(), failures })
     }
@@ -401,6 +410,14 @@ impl Crashed {
         self.gatehouse.power_on()?;
         self.stage.ends(Trouble::Gateway, self.world.clock.wall());
         Ok(())
+    }
+
+    /// What `alert/store` says, where it stands.
+    fn store_alert(&self) -> Option<Value> {
+        let alert = format!("{}/alert/store", self.site.settings.root());
+        let retained = self.gatehouse.broker.retained();
+        let told: Value = serde_json::from_slice(retained.get(&alert)?).ok()?;
+        (told["active"] == true).then(|| told["message"].clone())
     }
 
     fn approve(&mut self) {
