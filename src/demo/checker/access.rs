@@ -63,7 +63,8 @@ pub(super) fn only_while_entitled(case: &Case<'_>) -> Findings {
         for at in moments(case, pair) {
             let open = rows.iter().any(|held| held.ours && held.opens_at(at));
             found.checked += u64::from(open);
-            let over = stretch.see(open && !case.knowledge.may(pair, at) && !case.excuses.held(pair, at), at);
+            let held = case.excuses.held(pair, at) || held_unheard(case, pair, at);
+            let over = stretch.see(open && !case.knowledge.may(pair, at) && !held, at);
             over.into_iter().for_each(|seen| found.breach(tell(seen)));
         }
         stretch.end().into_iter().for_each(|seen| found.breach(tell(seen)));
@@ -82,6 +83,14 @@ pub(super) fn only_while_entitled(case: &Case<'_>) -> Findings {
         }
     }
     found
+}
+
+/// While the broker is away nobody hears what the guard holds: then a row may stand that was right as it was written.
+/// None may be written that is wrong, nor stand beyond its window.
+fn held_unheard(case: &Case<'_>, pair: &Pair, at: Ms) -> bool {
+    let right = |held: &super::held::Held| case.knowledge.may(pair, held.open().0);
+    let mut open = case.roster.of(pair).iter().filter(|held| held.ours && held.opens_at(at));
+    case.excuses.unheard(at) && open.all(right)
 }
 
 /// Promise 2, and the quotas within which it has to be kept.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Evidence;
 use super::held::Roster;
-use super::knowledge::CALLS;
+use super::knowledge::{CALLS, RECONNECT};
 use super::oracle::Pair;
 use super::time::{Calendar, Ms, NEVER, Windows, instant, ms, seconds};
 use crate::demo::diary::{Hand, Trouble};
@@ -21,6 +21,8 @@ pub struct Excuses {
     suspended: BTreeMap<String, Windows>,
     /// When nothing could be told.
     silent: Windows,
+    /// When the broker could be told nothing, and until all of it must have been told after that.
+    unheard: Windows,
 }
 
 impl Excuses {
@@ -54,12 +56,15 @@ impl Excuses {
         let merged = |spans: BTreeMap<String, Vec<(Ms, Ms)>>| {
             spans.into_iter().map(|(email, spans)| (email, Windows::merged(spans))).collect()
         };
+        let unheard = evidence.diary.spans(Trouble::Broker, evidence.day.until);
+        let unheard = unheard.iter().map(|span| (ms(span.from), ms(span.until) + RECONNECT)).collect();
         let silent = [Trouble::Broker, Trouble::Gateway, Trouble::Internet, Trouble::Kisi, Trouble::Nexudus];
         let silent = silent.into_iter().flat_map(|trouble| evidence.diary.spans(trouble, evidence.day.until));
         Excuses {
             held: held.into_iter().map(|(pair, spans)| (pair, Windows::merged(spans))).collect(),
             people: merged(people),
             suspended: merged(suspended(evidence, roster)),
+            unheard: Windows::merged(unheard),
             silent: Windows::merged(silent.map(|span| (ms(span.from), ms(span.until))).collect()),
         }
     }
@@ -67,6 +72,11 @@ impl Excuses {
     /// Whether the guard said that it holds the removal of that pair at that moment.
     pub fn held(&self, pair: &Pair, at: Ms) -> bool {
         self.held.get(pair).is_some_and(|spans| spans.contains(at))
+    }
+
+    /// Whether the guard could not say then what it holds.
+    pub fn unheard(&self, at: Ms) -> bool {
+        self.unheard.contains(at)
     }
 
     /// Whether the guard said that it holds anything of that person at that moment.

@@ -129,9 +129,10 @@ impl Roster {
         self.users.get(email).copied()
     }
 
-    /// Whether the user of that e-mail was enabled at that moment.
+    /// Whether a user of that e-mail was enabled at that moment. Who was deleted and made anew has had several.
     pub fn enabled(&self, email: &str, at: Ms) -> bool {
-        self.user(email).and_then(|user| self.enabled.get(&user)).is_some_and(|spans| spans.contains(at))
+        let users = self.emails.iter().filter(|(_, theirs)| *theirs == email).map(|(user, _)| user);
+        users.filter_map(|user| self.enabled.get(user)).any(|spans| spans.contains(at))
     }
 
     /// When the person could use the group, whoever made the row. The moments in which a row was being replaced are
