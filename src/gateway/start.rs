@@ -170,6 +170,7 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         doubted: Default::default(),
         strangers: Default::default(),
         doors_of_readers: Default::default(),
+        hardware_seen: None,
         parked: Vec::new(),
         contests: Default::default(),
         hands: store.value(Key::Hands)?.unwrap_or_default(),

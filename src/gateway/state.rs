@@ -107,6 +107,8 @@ pub struct State {
     pub strangers: BTreeMap<CustomerId, Mono>,
     /// Which door each reader is of.
     pub doors_of_readers: BTreeMap<ReaderId, Door>,
+    /// What the last whole reading of doors, controllers and readers showed.
+    pub hardware_seen: Option<super::hardware::Seen>,
     /// Changes that Kisi refused for themselves alone.
     pub parked: Vec<Parked>,
     /// What another hand did to rows of ours, lately.

@@ -4,6 +4,7 @@
 
 pub mod adopt;
 pub mod desk;
+pub mod discovery;
 pub mod metrics;
 pub mod plan;
 pub mod schema;
@@ -395,4 +396,6 @@ pub struct Retained {
     pub readers: BTreeMap<ReaderId, ReaderState>,
     /// Alerts.
     pub alerts: BTreeMap<AlertKind, Alert>,
+    /// Whether doors, controllers and readers are all there: what lies at the broker beside them is gone.
+    pub whole: bool,
 }

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::mosquitto::{Mosquitto, wait_for};
 
 mod memory;
+mod retained;
 
 const CLIENT: &str = "gatehouse-house";
 
@@ -165,17 +166,24 @@ fn hasty() -> Limits {
 }
 
 fn house(broker: Arc<dyn Broker>, clock: Clock, limits: Limits) -> House {
+    house_with(broker, clock, limits, |_| ())
+}
+
+/// `change` settles the link before it runs.
+fn house_with(broker: Arc<dyn Broker>, clock: Clock, limits: Limits, change: impl FnOnce(&mut Link)) -> House {
     let (rows, handler, memberships) = (Arc::new(Rows::default()), Arc::new(Handler::default()), Memberships::new());
-    let (retained, retained_seen) = watch::channel(Retained::default());
+    let (told, told_seen) = watch::channel(Retained::default());
     let (state, state_seen) = watch::channel(LinkState::new(clock.mono()));
     let stop = CancellationToken::new();
-    let link = Link {
+    let mut link = Link {
         broker,
         topic_prefix: "gatehouse".to_owned(),
         site: "house".to_owned(),
         people: People::Id,
         outbox: Arc::clone(&rows) as Arc<dyn Outbox>,
-        retained: retained_seen,
+        retained: told_seen,
+        names: Arc::new(retained::NoNames),
+        discovery: None,
         memberships: memberships.clone(),
         served: [CommandName::Sync, CommandName::Unlock, CommandName::Pause, CommandName::Resume].into(),
         commands: Arc::clone(&handler) as Arc<dyn Commands>,
@@ -185,8 +193,9 @@ fn house(broker: Arc<dyn Broker>, clock: Clock, limits: Limits) -> House {
         limits,
         clock,
     };
+    change(&mut link);
     let task = tokio::spawn(link::run(link, state, stop.clone()));
-    House { rows, handler, retained, memberships, state: state_seen, stop, task }
+    House { rows, handler, retained: told, memberships, state: state_seen, stop, task }
 }
 
 fn real(port: u16) -> Arc<dyn Broker> {

@@ -72,6 +72,7 @@ fn contract_3_each_topic_of_the_table_has_a_schema() {
         "reader/<id>/state",
         "membership",
         "alert/<kind>",
+        "<discovery_prefix>/<component>/<node id>/<object id>/config",
     ] {
         assert!(topics.iter().any(|other| *other == topic), "{topic}");
         let schema = &all[topic];
@@ -79,7 +80,7 @@ fn contract_3_each_topic_of_the_table_has_a_schema() {
         let validator = jsonschema::validator_for(schema).unwrap();
         assert!(!validator.is_valid(&json!({})) && !validator.is_valid(&json!("on")), "{topic} takes anything");
     }
-    assert_eq!(topics.len(), 9);
+    assert_eq!(topics.len(), 10);
     let availability = jsonschema::validator_for(&all["availability"]).unwrap();
     assert!(availability.is_valid(&json!("online")));
 }

@@ -21,6 +21,7 @@ mod foreign;
 mod gate;
 mod gateway;
 mod guard;
+mod home_assistant;
 mod hooks;
 mod invariants;
 mod kills;
