@@ -2,6 +2,7 @@
 //! from each acknowledgement. Thrown away when it ends.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -106,6 +107,8 @@ impl Connection {
         }
         keeper.look_at_retained();
         let mut retained_open = true;
+        let broker = Arc::clone(&keeper.link.broker);
+        let mut renewed = broker.renewed();
         loop {
             if self.hear_at.is_some_and(|at| at <= clock.mono()) {
                 self.subscribe(&keeper.root.command_filter())?;
@@ -153,6 +156,7 @@ impl Connection {
                         self.event(keeper, event)?;
                     }
                 }
+                () = &mut renewed, if self.parting.is_none() => return Err(BrokerError::Renewed),
                 () = clock.sleep_until(wake.unwrap_or_default()), if wake.is_some() => {}
             }
             if matches!(self.outbox, Reading::At(at) if at <= clock.mono()) {

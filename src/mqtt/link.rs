@@ -156,6 +156,11 @@ pub async fn run(link: Link, state: watch::Sender<LinkState>, stop: Cancellation
     keeper.load_names().await;
     let mut failures = 0;
     while let Err(why) = keeper.connection(&stop).await {
+        if why == BrokerError::Renewed {
+            tracing::info!("the certificates for the broker were renewed: connecting anew");
+            failures = 0;
+            continue;
+        }
         let stood = keeper.online_at.take().map(|at| clock.mono().since(at));
         failures = if stood.is_some_and(|stood| stood >= limits.steady) { 1 } else { failures + 1 };
         let pause = pause(failures, fastrand::f64(), &limits);
@@ -278,8 +283,11 @@ impl Keeper {
         let end = connection.serve(self, stop).await;
         let (session, unsent) = connection.close(self).await;
         self.link.memberships.put_back(unsent);
-        if let Ok(Some(left)) = end {
-            _ = clock.timeout(left, session.disconnect()).await;
+        match end {
+            Ok(Some(left)) => _ = clock.timeout(left, session.disconnect()).await,
+            // No last will: the next connection follows at once.
+            Err(BrokerError::Renewed) => _ = clock.timeout(self.link.limits.stop, session.disconnect()).await,
+            Ok(None) | Err(_) => {}
         }
         end.map(|_| ())
     }

@@ -10,6 +10,7 @@ mod access;
 mod accounts;
 mod adopt;
 mod alerts;
+mod broker;
 mod clock;
 mod clouds;
 mod commands;
