@@ -177,6 +177,7 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         since_roster: Vec::new(),
         events: recent(store)?,
         outbox: 0,
+        outbox_since: None,
         last_sync: None,
         read_once: false,
         next_intent,

@@ -121,6 +121,8 @@ pub struct State {
     pub events: VecDeque<crate::domain::event::Event>,
     /// Events that wait for the broker.
     pub outbox: usize,
+    /// When the oldest of them was read.
+    pub outbox_since: Option<Timestamp>,
     /// The last pass that did something.
     pub last_sync: Option<LastSync>,
     /// Whether every list has been asked for once in this run: before, nothing is decided.

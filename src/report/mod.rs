@@ -128,6 +128,9 @@ pub struct Status {
     pub pace: Pace,
     /// Counts.
     pub counts: Counts,
+    /// When the oldest event was read that waits for the broker.
+    #[serde(default)]
+    pub outbox_since: Option<Timestamp>,
     /// When the next window opens or closes.
     pub next_change_at: Option<Timestamp>,
     /// The last pass that did something.

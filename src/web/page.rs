@@ -42,6 +42,7 @@ pub(super) fn render(view: &View, still: bool) -> Markup {
                     h1 { "Gatehouse " (view.site) }
                     @let (class, text) = headline(view);
                     (badge(class, text))
+                    @if view.status.paused && text != PAUSED { (badge(WARN, PAUSED)) }
                     span.soft { "as of " (time(view.status.time, zone)) }
                 }
                 main {
@@ -72,11 +73,14 @@ const GOOD: Mood = "good";
 const WARN: Mood = "warn";
 const BAD: Mood = "bad";
 
+/// Nothing is written to Kisi: said whatever else there is to say.
+const PAUSED: &str = "Paused";
+
 fn headline(view: &View) -> (Mood, &'static str) {
     if !view.alerts.is_empty() {
         (BAD, "Needs a look")
     } else if view.status.paused {
-        (WARN, "Paused")
+        (WARN, PAUSED)
     } else {
         (GOOD, "All is well")
     }

@@ -43,6 +43,7 @@ fn view(people: People) -> View {
         broker: online(),
         pace: Pace { changes_s: 5, refresh_s: 60 },
         counts: Counts { people: 41, ..Counts::default() },
+        outbox_since: None,
         next_change_at: Some(at(3600)),
         last_sync: None,
         alerts: std::collections::BTreeMap::new(),
@@ -188,6 +189,10 @@ fn the_page_shows_what_to_do_and_works_without_scripts_for_everybody() {
         let id = part.split('"').next().unwrap();
         assert_eq!(page.matches(&format!(" id=\"{id}\"")).count(), 1, "{id}");
     }
+    let mut paused = view(People::Id);
+    assert!(!page.contains("Paused"));
+    paused.status.paused = true;
+    assert!(page::render(&paused, false).into_string().contains("Paused"), "beside an alert too");
     assert!(page.contains("<noscript><meta http-equiv=\"refresh\""));
     let still = page::render(&view(People::Id), true).into_string();
     assert!(!still.contains("http-equiv") && !still.contains("<script"));
