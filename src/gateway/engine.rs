@@ -197,7 +197,11 @@ impl Engine {
     /// Counts the events that wait for the broker.
     pub fn count_outbox(&self) {
         match self.store.outbox_state() {
-            Ok(outbox) => self.state().outbox = usize::try_from(outbox.waiting).unwrap_or(usize::MAX),
+            Ok(outbox) => {
+                let mut state = self.state();
+                state.outbox = usize::try_from(outbox.waiting).unwrap_or(usize::MAX);
+                state.outbox_since = outbox.oldest;
+            }
             Err(error) => tracing::error!(%error, "the outbox could not be counted"),
         }
     }
@@ -409,6 +413,7 @@ impl Engine {
                 held: state.decision.held.len(),
                 outbox: state.outbox,
             },
+            outbox_since: state.outbox_since,
             next_change_at: plan.next_at,
             last_sync: state.last_sync.clone(),
             alerts: state.alerts.told(),

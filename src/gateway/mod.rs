@@ -68,6 +68,8 @@ pub struct Wiring {
     pub broker: Arc<dyn Broker>,
     /// `mqtt.topic_prefix`.
     pub topic_prefix: String,
+    /// `mqtt.discovery_prefix`, where `mqtt.home_assistant` is on.
+    pub discovery: Option<String>,
     /// `mqtt.commands`.
     pub commands: BTreeSet<CommandName>,
     /// `nexudus.changes` and `nexudus.refresh`.
@@ -86,6 +88,7 @@ impl Wiring {
         Wiring {
             broker,
             topic_prefix: config.mqtt.topic_prefix.clone(),
+            discovery: config.mqtt.home_assistant.then(|| config.mqtt.discovery_prefix.clone()),
             commands: config.mqtt.commands.iter().map(|command| command_name(*command)).collect(),
             paces: Paces { changes: config.nexudus.changes, refresh: config.nexudus.refresh },
             requests_per_hour: config.nexudus.requests_per_hour,
@@ -119,6 +122,8 @@ pub async fn run(engine: Arc<Engine>, wiring: Wiring, stop: CancellationToken) {
         people: engine.settings.people,
         outbox: Arc::new(wires.clone()),
         retained: engine.retained(),
+        names: Arc::new(wires.clone()),
+        discovery: wiring.discovery,
         memberships: engine.memberships.clone(),
         served: wiring.commands,
         commands: Arc::new(wires.clone()),

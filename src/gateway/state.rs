@@ -107,6 +107,8 @@ pub struct State {
     pub strangers: BTreeMap<CustomerId, Mono>,
     /// Which door each reader is of.
     pub doors_of_readers: BTreeMap<ReaderId, Door>,
+    /// What the last whole reading of doors, controllers and readers showed.
+    pub hardware_seen: Option<super::hardware::Seen>,
     /// Changes that Kisi refused for themselves alone.
     pub parked: Vec<Parked>,
     /// What another hand did to rows of ours, lately.
@@ -119,6 +121,8 @@ pub struct State {
     pub events: VecDeque<crate::domain::event::Event>,
     /// Events that wait for the broker.
     pub outbox: usize,
+    /// When the oldest of them was read.
+    pub outbox_since: Option<Timestamp>,
     /// The last pass that did something.
     pub last_sync: Option<LastSync>,
     /// Whether every list has been asked for once in this run: before, nothing is decided.

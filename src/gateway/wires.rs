@@ -1,6 +1,6 @@
 //! What the MQTT room asks of the gateway: the outbox, the commands, and the memory of command ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::domain::event::Event;
 use crate::domain::explain::Who;
 use crate::domain::{GroupId, LockId, Timestamp};
 use crate::mqtt::commands::{Command, Commands, Ids, Person, Place, may_unlock};
-use crate::mqtt::link::{Outbox, OutboxError};
+use crate::mqtt::link::{Names, Outbox, OutboxError};
 use crate::net::Boxed;
 use crate::store::{Batch, Key};
 
@@ -74,6 +74,23 @@ impl Outbox for Wires {
 
     fn notified(&self) -> Boxed<'_, ()> {
         Box::pin(self.engine.outbox.notified())
+    }
+}
+
+impl Names for Wires {
+    fn load(&self) -> Boxed<'_, Result<BTreeSet<String>, OutboxError>> {
+        Box::pin(async move {
+            let names = self.engine.store.value(Key::Topics).map_err(|error| OutboxError(error.to_string()))?;
+            Ok(names.unwrap_or_default())
+        })
+    }
+
+    fn keep(&self, topics: BTreeSet<String>) -> Boxed<'_, Result<(), OutboxError>> {
+        Box::pin(async move {
+            let mut batch = Batch::new();
+            batch.value(Key::Topics, &topics);
+            self.engine.commit(batch).await.map_err(|error| OutboxError(error.to_string()))
+        })
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Hardware {
     pub readers: BTreeMap<ReaderId, Reader>,
     /// Rows that could not be used.
     pub aside: Vec<Aside>,
+    /// Whether some list came short: what is missing here may be there.
+    pub short: bool,
 }
 
 impl Hardware {
@@ -43,12 +45,12 @@ impl KisiClient {
     /// Reads locks, controllers and readers, of the configured place or of the whole organization.
     pub async fn read_hardware(&self, class: Class) -> Result<Hardware, KisiError> {
         let mut hardware = Hardware::default();
-        let locks = self.hardware_list::<LockRow>("/locks", class, &mut hardware.aside).await?;
-        hardware.locks = locks.into_iter().map(|lock| (lock.id, lock)).collect();
-        let controllers = self.hardware_list::<ControllerRow>("/controllers", class, &mut hardware.aside).await?;
-        hardware.controllers = controllers.into_iter().map(|controller| (controller.id, controller)).collect();
-        let readers = self.hardware_list::<ReaderRow>("/readers", class, &mut hardware.aside).await?;
-        hardware.readers = readers.into_iter().map(|reader| (reader.id, reader)).collect();
+        let locks = self.hardware_list::<LockRow>("/locks", class, &mut hardware).await?;
+        hardware.locks = by_id(&mut hardware.short, locks, |lock| lock.id);
+        let controllers = self.hardware_list::<ControllerRow>("/controllers", class, &mut hardware).await?;
+        hardware.controllers = by_id(&mut hardware.short, controllers, |controller| controller.id);
+        let readers = self.hardware_list::<ReaderRow>("/readers", class, &mut hardware).await?;
+        hardware.readers = by_id(&mut hardware.short, readers, |reader| reader.id);
         Ok(hardware)
     }
 
@@ -56,11 +58,23 @@ impl KisiClient {
         &self,
         path: &str,
         class: Class,
-        aside: &mut Vec<Aside>,
+        hardware: &mut Hardware,
     ) -> Result<Vec<R::Out>, KisiError> {
         let query: Vec<_> = self.settings.place.map(|place| ("place_id", place.to_string())).into_iter().collect();
         let listed = self.list::<R>(class, path, &query, ROWS).await?;
-        aside.extend(listed.aside.into_iter().map(|row| Aside { id: row.id, why: format!("{path}: {}", row.why) }));
+        let (rows, total) = (listed.rows.len() as u64, listed.total);
+        hardware.short |= listed.cut || !listed.aside.is_empty() || total.is_some_and(|total| total != rows);
+        hardware
+            .aside
+            .extend(listed.aside.into_iter().map(|row| Aside { id: row.id, why: format!("{path}: {}", row.why) }));
         Ok(listed.rows)
     }
+}
+
+/// Rows by their id. One that came twice may have come in another's place.
+fn by_id<I: Ord, T>(short: &mut bool, rows: Vec<T>, id: impl Fn(&T) -> I) -> BTreeMap<I, T> {
+    let came = rows.len();
+    let all: BTreeMap<I, T> = rows.into_iter().map(|row| (id(&row), row)).collect();
+    *short |= all.len() != came;
+    all
 }

@@ -127,6 +127,9 @@ pub enum BrokerError {
     /// The broker does not let us subscribe: the rest works.
     #[error("the broker does not let us subscribe to {0}: check its rights; until then no command is heard")]
     SubscribeRefused(String),
+    /// What it takes to connect has changed: the connection is ended to be made anew.
+    #[error("the certificates for the broker were renewed")]
+    Renewed,
     /// The connection ended.
     #[error("the connection to the broker ended: {0}")]
     Ended(String),
@@ -167,6 +170,11 @@ pub struct Hello {
 pub trait Broker: Send + Sync + 'static {
     /// One try to connect, with a clean session; done when the broker has accepted us. Whoever calls bounds the time.
     fn connect(&self, hello: Hello) -> Boxed<'_, Result<Box<dyn Session>, BrokerError>>;
+
+    /// Done when a new connection would be made with other certificates than the last one was.
+    fn renewed(&self) -> Boxed<'_, ()> {
+        Box::pin(std::future::pending())
+    }
 
     /// The largest packet that may be published, in bytes.
     fn packet_size_max(&self) -> usize;

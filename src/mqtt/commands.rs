@@ -474,4 +474,13 @@ mod tests {
         assert_eq!(id(format!(r#"{{"id":"{}"}}"#, "x".repeat(129)).as_bytes()), None);
         assert!(read("sync", &[b' '; PAYLOAD_SIZE_MAX + 1], &served, None).command.is_err());
     }
+
+    #[test]
+    fn twenty_commands_may_come_at_once_and_then_one_a_second() {
+        let at = |ms| Mono(Duration::from_millis(ms));
+        let mut rate = Rate::new(at(0));
+        let mut admitted = |ms| (0..100).filter(|_| rate.admits(at(ms))).count();
+        assert_eq!([admitted(0), admitted(999), admitted(1000), admitted(3500)], [20, 0, 1, 2]);
+        assert_eq!(admitted(3_600_000), 20);
+    }
 }

@@ -2,11 +2,13 @@
 //! from each acknowledgement. Thrown away when it ends.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::broker::{self, BrokerError, Message, PublishError, Session, next_events};
+use super::discovery;
 use super::flow::{Flow, Sent};
 use super::link::Keeper;
 use super::payload::{self, Fitted, OFFLINE, ONLINE};
@@ -21,6 +23,8 @@ const READ_AHEAD: usize = 100;
 const EVENTS_MAX: usize = 64;
 /// How long after a failure the outbox is asked, or told, again.
 const OUTBOX_RETRY: Duration = Duration::from_secs(2);
+/// How often a start of Home Assistant is answered: more often, and events would wait behind what is retained.
+const BIRTHS_APART: Duration = Duration::from_secs(60);
 /// How long acknowledged rows may wait for others before the outbox is told.
 const GATHER: Duration = Duration::from_secs(1);
 
@@ -42,6 +46,8 @@ pub(super) struct Connection {
     hear_at: Option<Mono>,
     /// Why commands are not heard.
     unheard: Option<BrokerError>,
+    /// When all that is retained was last said anew at Home Assistant's start.
+    said_anew: Option<Mono>,
     parting: Option<Parting>,
 }
 
@@ -81,6 +87,7 @@ impl Connection {
             stands: false,
             hear_at: Some(hear_at),
             unheard,
+            said_anew: None,
             parting: None,
         }
     }
@@ -95,8 +102,13 @@ impl Connection {
         let (clock, limits) = (keeper.link.clock.clone(), keeper.link.limits);
         // Our own availability too: the last will of a connection before this one may come after our `online`.
         self.subscribe(&keeper.root.topic(&Topic::Availability))?;
+        if let Some(prefix) = &keeper.link.discovery {
+            self.subscribe(&discovery::birth_topic(prefix))?;
+        }
         keeper.look_at_retained();
         let mut retained_open = true;
+        let broker = Arc::clone(&keeper.link.broker);
+        let mut renewed = broker.renewed();
         loop {
             if self.hear_at.is_some_and(|at| at <= clock.mono()) {
                 self.subscribe(&keeper.root.command_filter())?;
@@ -144,6 +156,7 @@ impl Connection {
                         self.event(keeper, event)?;
                     }
                 }
+                () = &mut renewed, if self.parting.is_none() => return Err(BrokerError::Renewed),
                 () = clock.sleep_until(wake.unwrap_or_default()), if wake.is_some() => {}
             }
             if matches!(self.outbox, Reading::At(at) if at <= clock.mono()) {
@@ -189,7 +202,9 @@ impl Connection {
         match event {
             broker::Event::Acked(token) => {
                 let now = keeper.link.clock.mono();
-                self.flow.acked(token, now);
+                if let Some(topic) = self.flow.acked(token, now) {
+                    keeper.has_cleared(topic);
+                }
                 keeper.succeeded(now);
                 if !self.stands {
                     self.stands = true;
@@ -199,8 +214,10 @@ impl Connection {
             broker::Event::Message(message) => {
                 if let Some(name) = keeper.root.command(&message.topic) {
                     keeper.intake.take(name, &message, (keeper.link.trusted_now)());
-                } else if self.parting.is_none() && message.payload == OFFLINE {
-                    self.say_online = true;
+                } else if message.topic == keeper.root.topic(&Topic::Availability) {
+                    self.say_online |= self.parting.is_none() && message.payload == OFFLINE;
+                } else {
+                    self.home_assistant_came(&message, keeper.link.clock.mono());
                 }
             }
             broker::Event::SubscribeRefused(filter) if filter == keeper.root.command_filter() => {
@@ -212,9 +229,20 @@ impl Connection {
         Ok(())
     }
 
+    /// Home Assistant has started: what it, or a person in it, has cleared is said anew with all the rest.
+    fn home_assistant_came(&mut self, message: &Message, now: Mono) {
+        let lately = self.said_anew.is_some_and(|at| now.since(at) < BIRTHS_APART);
+        if !message.retain && message.payload == ONLINE && !lately {
+            tracing::info!("Home Assistant has started: all that is retained is published once more");
+            self.said_anew = Some(now);
+            self.flow.say_all_anew();
+        }
+    }
+
     /// Sends what there is, as far as there is room: that we are there, answers, retained state, changes, events.
     async fn fill(&mut self, keeper: &mut Keeper) {
         let clock = keeper.link.clock.clone();
+        keeper.note_names().await;
         while self.flow.room() > 0 && self.parting.is_none_or(|parting| !parting.said) {
             if self.parting.is_some_and(|parting| parting.offline_at <= clock.mono()) {
                 return self.say_offline(keeper);
@@ -227,9 +255,10 @@ impl Connection {
             } else if let Some(answer) = keeper.intake.next_answer() {
                 self.send(&clock, answer, Sent::Other)
             } else if let Some(message) = self.flow.next_retained(&keeper.wanted, &keeper.known) {
-                keeper.known.insert(message.topic.clone());
+                keeper.touches(&message.topic);
                 self.flow.shown(message.topic.clone(), message.payload.clone());
-                self.send(&clock, message, Sent::Other)
+                let what = if message.payload.is_empty() { Sent::Cleared(message.topic.clone()) } else { Sent::Other };
+                self.send(&clock, message, what)
             } else if let Some(change) = keeper.link.memberships.take() {
                 self.send_membership(keeper, change)
             } else if let Some((row, event)) = self.next_row(keeper).await {

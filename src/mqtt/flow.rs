@@ -16,6 +16,8 @@ pub(super) enum Sent {
     Event(u64),
     /// A change, kept until it is acknowledged.
     Membership(Membership),
+    /// A retained topic was cleared.
+    Cleared(String),
     /// Retained state and answers: the next connection says the first anew, and nobody waits for the second.
     Other,
 }
@@ -47,11 +49,16 @@ impl Flow {
         self.unacked.insert(token, (what, now));
     }
 
-    /// A message was acknowledged.
-    pub(super) fn acked(&mut self, token: Token, now: Mono) {
-        if let Some((Sent::Event(seq), _)) = self.unacked.remove(&token) {
-            self.done.push(seq);
-            self.done_since.get_or_insert(now);
+    /// A message was acknowledged. The topic, where it cleared one.
+    pub(super) fn acked(&mut self, token: Token, now: Mono) -> Option<String> {
+        match self.unacked.remove(&token)?.0 {
+            Sent::Event(seq) => {
+                self.done.push(seq);
+                self.done_since.get_or_insert(now);
+                None
+            }
+            Sent::Cleared(topic) => Some(topic),
+            Sent::Membership(_) | Sent::Other => None,
         }
     }
 
@@ -80,8 +87,13 @@ impl Flow {
         self.done_since = Some(now);
     }
 
-    /// The next retained topic that differs from what this connection has published. `known`: topics that any
-    /// connection of this run may have left at the broker; those that are no longer wanted are cleared.
+    /// All that is retained is to be said once more.
+    pub(super) fn say_all_anew(&mut self) {
+        self.shown.clear();
+    }
+
+    /// The next retained topic that differs from what this connection has published. `known`: topics that may lie at
+    /// the broker; those that are no longer wanted are cleared.
     pub(super) fn next_retained(&self, wanted: &BTreeMap<String, Bytes>, known: &BTreeSet<String>) -> Option<Message> {
         let changed = wanted.iter().find(|(topic, payload)| self.shown.get(*topic) != Some(*payload));
         if let Some((topic, payload)) = changed {

@@ -16,6 +16,7 @@ use super::Boxed;
 use super::broker::{Broker, BrokerError, Hello, Message};
 use super::commands::{CommandName, Commands, Ids, Intake};
 use super::connection::Connection;
+use super::discovery;
 use super::memberships::Memberships;
 use super::payload::{self, OFFLINE};
 use super::topics::{Root, Topic};
@@ -50,6 +51,16 @@ pub trait Outbox: Send + Sync + 'static {
     /// Done when rows were added since it was last done. An addition while nobody waits is not forgotten (as with
     /// tokio's `Notify::notify_one`). Dropped before it is done, it has taken nothing.
     fn notified(&self) -> Boxed<'_, ()>;
+}
+
+/// The names of the retained topics that this gateway left at the broker, on the disk: a later run clears those of
+/// things that went while nobody was there to see it.
+pub trait Names: Send + Sync + 'static {
+    /// Those that were noted.
+    fn load(&self) -> Boxed<'_, Result<BTreeSet<String>, OutboxError>>;
+
+    /// Notes these, in place of those before.
+    fn keep(&self, topics: BTreeSet<String>) -> Boxed<'_, Result<(), OutboxError>>;
 }
 
 /// How the link is: what `status` says of `broker`.
@@ -116,6 +127,10 @@ pub struct Link {
     pub outbox: Arc<dyn Outbox>,
     /// Everything retained but `availability`.
     pub retained: watch::Receiver<Retained>,
+    /// The names of what was published so.
+    pub names: Arc<dyn Names>,
+    /// `mqtt.discovery_prefix`, where `mqtt.home_assistant` is on.
+    pub discovery: Option<String>,
     /// Changes made in Kisi.
     pub memberships: Memberships,
     /// `mqtt.commands`.
@@ -138,8 +153,14 @@ pub struct Link {
 pub async fn run(link: Link, state: watch::Sender<LinkState>, stop: CancellationToken) {
     let (clock, limits) = (link.clock.clone(), link.limits);
     let mut keeper = Keeper::new(link, state);
+    keeper.load_names().await;
     let mut failures = 0;
     while let Err(why) = keeper.connection(&stop).await {
+        if why == BrokerError::Renewed {
+            tracing::info!("the certificates for the broker were renewed: connecting anew");
+            failures = 0;
+            continue;
+        }
         let stood = keeper.online_at.take().map(|at| clock.mono().since(at));
         failures = if stood.is_some_and(|stood| stood >= limits.steady) { 1 } else { failures + 1 };
         let pause = pause(failures, fastrand::f64(), &limits);
@@ -166,6 +187,13 @@ pub(super) struct Keeper {
     pub(super) intake: Intake,
     /// Retained topics that this run has published: they may have to be cleared.
     pub(super) known: BTreeSet<String>,
+    /// Those that an earlier run left. They join the known ones once it is known all that is there.
+    left: BTreeSet<String>,
+    /// Those that the broker acknowledged to have cleared.
+    cleared: BTreeSet<String>,
+    /// Those that are noted on the disk, and whether others are to be.
+    noted: BTreeSet<String>,
+    unnoted: bool,
     /// Retained topics as they should be.
     pub(super) wanted: BTreeMap<String, Bytes>,
     state: watch::Sender<LinkState>,
@@ -180,8 +208,60 @@ impl Keeper {
         let root = Root::new(&link.topic_prefix, &link.site);
         let (served, commands, ids) = (link.served.clone(), Arc::clone(&link.commands), Arc::clone(&link.ids));
         let intake = Intake::new(served, commands, ids, link.clock.clone(), root.clone());
-        let (known, wanted) = (BTreeSet::new(), BTreeMap::new());
-        Keeper { link, root, intake, known, wanted, state, online_at: None, deaf: None }
+        Keeper {
+            link,
+            root,
+            intake,
+            known: BTreeSet::new(),
+            left: BTreeSet::new(),
+            cleared: BTreeSet::new(),
+            noted: BTreeSet::new(),
+            unnoted: false,
+            wanted: BTreeMap::new(),
+            state,
+            online_at: None,
+            deaf: None,
+        }
+    }
+
+    async fn load_names(&mut self) {
+        match self.link.names.load().await {
+            Ok(names) => {
+                self.left.clone_from(&names);
+                self.noted = names;
+            }
+            Err(error) => tracing::warn!(%error, "which topics an earlier run left at the broker is not known"),
+        }
+    }
+
+    /// Notes the names of what lies at the broker or is about to. Where that fails, it is tried with the next change.
+    pub(super) async fn note_names(&mut self) {
+        if !std::mem::take(&mut self.unnoted) {
+            return;
+        }
+        let lying = self.known.iter().filter(|topic| !self.cleared.contains(*topic));
+        let all: BTreeSet<String> = self.wanted.keys().chain(lying).chain(&self.left).cloned().collect();
+        if all == self.noted {
+            return;
+        }
+        match self.link.names.keep(all.clone()).await {
+            Ok(()) => self.noted = all,
+            Err(error) => tracing::warn!(%error, "the names of retained topics could not be noted"),
+        }
+    }
+
+    /// A retained topic is about to be published or cleared.
+    pub(super) fn touches(&mut self, topic: &str) {
+        self.known.insert(topic.to_owned());
+        self.cleared.remove(topic);
+    }
+
+    /// The broker has cleared a retained topic.
+    pub(super) fn has_cleared(&mut self, topic: String) {
+        if !self.wanted.contains_key(&topic) {
+            self.cleared.insert(topic);
+            self.unnoted = true;
+        }
     }
 
     /// One connection from its beginning to its end: `Ok` where `stop` ended it.
@@ -203,8 +283,11 @@ impl Keeper {
         let end = connection.serve(self, stop).await;
         let (session, unsent) = connection.close(self).await;
         self.link.memberships.put_back(unsent);
-        if let Ok(Some(left)) = end {
-            _ = clock.timeout(left, session.disconnect()).await;
+        match end {
+            Ok(Some(left)) => _ = clock.timeout(left, session.disconnect()).await,
+            // No last will: the next connection follows at once.
+            Err(BrokerError::Renewed) => _ = clock.timeout(self.link.limits.stop, session.disconnect()).await,
+            Ok(None) | Err(_) => {}
         }
         end.map(|_| ())
     }
@@ -258,7 +341,17 @@ impl Keeper {
     /// Takes the retained state as it is now.
     pub(super) fn look_at_retained(&mut self) {
         let packet_size_max = self.link.broker.packet_size_max();
-        self.wanted = payload::retained(&self.root, &self.link.retained.borrow_and_update(), packet_size_max);
+        let retained = self.link.retained.borrow_and_update();
+        let mut wanted = payload::retained(&self.root, &retained, packet_size_max);
+        if let Some(prefix) = &self.link.discovery {
+            wanted.extend(discovery::entities(prefix, &self.link.site, &self.root, &retained.doors, &self.link.served));
+        }
+        if retained.whole {
+            self.known.append(&mut self.left);
+        }
+        drop(retained);
+        self.unnoted |= !wanted.keys().eq(self.wanted.keys());
+        self.wanted = wanted;
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Shows what it is told and passes on what it is asked: it decides nothing about access, and knows no cloud, no store
 //! and no gateway. Where it needs them it asks through a small trait: [`link::Outbox`] for events waiting on the disk,
-//! [`commands::Commands`] and [`commands::Ids`] for what a command does. The broker itself stands behind
+//! [`link::Names`] for the topics that were left at
+//! the broker, [`commands::Commands`] and [`commands::Ids`] for what a command does. The broker itself stands behind
 //! [`broker::Broker`]: a real one ([`rumqtt`]) or one in memory ([`memory`]) for simulations on virtual time.
 //!
 //! The store is the only queue. A connection is thrown away whole when it ends: what it did not acknowledge is read
@@ -14,6 +15,7 @@ use std::pin::Pin;
 pub mod broker;
 pub mod commands;
 mod connection;
+pub mod discovery;
 mod flow;
 pub mod link;
 pub mod memberships;

@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use rumqttc::{
     PublishNoticeError, PublishOptions, PublishResult, QoS, StateError, SubscribeNoticeError, TlsConfiguration,
     TlsError, Transport,
 };
+use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -25,7 +27,7 @@ use url::{Host, Url};
 use super::Boxed;
 use super::broker::{Broker, BrokerError, Event, Hello, Message, PublishError, Session, Token, UNACKED_MAX};
 pub use super::tls::TlsFiles;
-use super::tls::{client_config, is_about_time};
+use super::tls::{Print, client_config, is_about_time};
 use crate::clock::Clock;
 
 /// How many received messages wait for a session that does not ask for them; beyond that they are dropped.
@@ -48,10 +50,12 @@ pub struct Settings {
     pub network_limit: Duration,
     /// The largest packet that is published or taken, in bytes.
     pub packet_size_max: usize,
+    /// How often the files of [`Settings::tls`] are looked at for a renewed certificate. By the clock given.
+    pub renewal: Duration,
 }
 
 impl Settings {
-    /// Settings for `url` with the usual limits: 30 s, 10 s, 256 KiB.
+    /// Settings for `url` with the usual limits: 30 s, 10 s, 256 KiB, 60 s.
     pub fn new(url: Url) -> Settings {
         Settings {
             url,
@@ -60,6 +64,7 @@ impl Settings {
             keep_alive: Duration::from_secs(30),
             network_limit: Duration::from_secs(10),
             packet_size_max: 256 * 1024,
+            renewal: Duration::from_secs(60),
         }
     }
 }
@@ -72,6 +77,8 @@ pub struct RumqttBroker {
     host: Host,
     port: u16,
     secure: bool,
+    /// The files as the last connection was made with them.
+    used: Arc<Mutex<Option<Print>>>,
 }
 
 impl RumqttBroker {
@@ -95,7 +102,7 @@ impl RumqttBroker {
             _ => return Err(wrong("it names no host")),
         };
         let port = settings.url.port().unwrap_or(if secure { 8883 } else { 1883 });
-        Ok(RumqttBroker { settings, clock, host, port, secure })
+        Ok(RumqttBroker { settings, clock, host, port, secure, used: Arc::default() })
     }
 
     /// Host and port, for error texts.
@@ -122,9 +129,9 @@ impl RumqttBroker {
         }
         if self.secure {
             let files = self.settings.tls.clone();
-            let config = tokio::task::spawn_blocking(move || client_config(&files))
-                .await
-                .map_err(|error| BrokerError::File { what: "TLS".to_owned(), why: error.to_string() })??;
+            let (print, config) = look(files).await?;
+            *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(print);
+            let config = config?;
             options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config)));
         }
         if let Host::Ipv6(address) = self.host {
@@ -170,9 +177,39 @@ impl RumqttBroker {
     }
 }
 
+/// The files as they are now, and what follows from them.
+async fn look(files: TlsFiles) -> Result<(Print, Result<Arc<ClientConfig>, BrokerError>), BrokerError> {
+    tokio::task::spawn_blocking(move || (files.print(), client_config(&files)))
+        .await
+        .map_err(|error| BrokerError::File { what: "TLS".to_owned(), why: error.to_string() })
+}
+
 impl Broker for RumqttBroker {
     fn connect(&self, hello: Hello) -> Boxed<'_, Result<Box<dyn Session>, BrokerError>> {
         Box::pin(self.session(hello))
+    }
+
+    fn renewed(&self) -> Boxed<'_, ()> {
+        Box::pin(async move {
+            let files = &self.settings.tls;
+            if !self.secure || *files == TlsFiles::default() {
+                return std::future::pending().await;
+            }
+            let mut refused = None;
+            loop {
+                self.clock.sleep(self.settings.renewal).await;
+                let Ok((print, config)) = look(files.clone()).await else { continue };
+                let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
+                match config {
+                    _ if used == Some(print) || refused == Some(print) => {}
+                    Ok(_) => return,
+                    Err(why) => {
+                        tracing::warn!(%why, "certificates were changed and can't be used: the connection stays as it is");
+                        refused = Some(print);
+                    }
+                }
+            }
+        })
     }
 
     fn packet_size_max(&self) -> usize {

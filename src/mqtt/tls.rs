@@ -1,6 +1,7 @@
 //! TLS towards the broker: whom we trust and who we are, read from files anew for each connection, so that a renewed
 //! certificate is used without a restart.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +18,20 @@ pub struct TlsFiles {
     pub ca: Option<PathBuf>,
     /// `mqtt.client_cert` and `mqtt.client_key`: who we are.
     pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// What tells files from those of another time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Print(u64);
+
+impl TlsFiles {
+    /// The files as they are now. Blocks on the disk.
+    pub(super) fn print(&self) -> Print {
+        let mut hasher = DefaultHasher::new();
+        let client = self.client.iter().flat_map(|(certificate, key)| [certificate, key]);
+        self.ca.iter().chain(client).for_each(|path| std::fs::read(path).ok().hash(&mut hasher));
+        Print(hasher.finish())
+    }
 }
 
 /// rustls' configuration from the files as they are now. Blocks on the disk.

@@ -71,6 +71,11 @@ impl Root {
         }
     }
 
+    /// The topic that commands of that name are sent to.
+    pub fn command_topic(&self, name: &str) -> String {
+        format!("{}/command/{name}", self.0)
+    }
+
     /// The filter that commands are subscribed with. Their answers are one level deeper and don't match it.
     pub fn command_filter(&self) -> String {
         format!("{}/command/+", self.0)

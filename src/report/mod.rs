@@ -4,6 +4,7 @@
 
 pub mod adopt;
 pub mod desk;
+pub mod discovery;
 pub mod metrics;
 pub mod plan;
 pub mod schema;
@@ -127,6 +128,9 @@ pub struct Status {
     pub pace: Pace,
     /// Counts.
     pub counts: Counts,
+    /// When the oldest event was read that waits for the broker.
+    #[serde(default)]
+    pub outbox_since: Option<Timestamp>,
     /// When the next window opens or closes.
     pub next_change_at: Option<Timestamp>,
     /// The last pass that did something.
@@ -395,4 +399,6 @@ pub struct Retained {
     pub readers: BTreeMap<ReaderId, ReaderState>,
     /// Alerts.
     pub alerts: BTreeMap<AlertKind, Alert>,
+    /// Whether doors, controllers and readers are all there: what lies at the broker beside them is gone.
+    pub whole: bool,
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::discovery::Entity;
 use super::{Alert, ControllerState, DoorState, EventReport, Membership, ReaderState, Status};
 
 /// Every topic and its payload.
@@ -25,6 +26,7 @@ pub fn mqtt() -> Value {
         ("reader/<id>/state", of::<ReaderState>()),
         ("membership", of::<Membership>()),
         ("alert/<kind>", of::<Alert>()),
+        ("<discovery_prefix>/<component>/<node id>/<object id>/config", of::<Entity>()),
     ];
     all.extend(topics.map(|(topic, schema)| (topic.to_owned(), schema)));
     Value::Object(all)

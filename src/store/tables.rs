@@ -185,6 +185,8 @@ pub enum Key {
     Alerts,
     /// Who else makes rows in linked groups, and when (rules 5).
     Hands,
+    /// The retained topics that were published and not yet cleared (contract 3).
+    Topics,
 }
 
 impl Key {
@@ -201,6 +203,7 @@ impl Key {
             Key::Rereads => "rereads",
             Key::Alerts => "alerts",
             Key::Hands => "hands",
+            Key::Topics => "topics",
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The status page: one view as HTML, for a phone first. Pure; without scripts; every text is escaped.
+//! The status page: one view as HTML, for a phone first. Pure; every text is escaped. It works without scripts, and keeps
+//! itself up to date with one.
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -8,15 +9,17 @@ use crate::report::{Alert, AlertKind, Connection, DoorState, EventReport, Member
 
 /// The page's style sheet.
 pub(super) const STYLE: &str = include_str!("style.css");
-/// The query of a page that does not load itself again: for whoever reads slowly, or listens to it.
+/// The script that keeps it up to date.
+pub(super) const SCRIPT: &str = include_str!("page.js");
+/// The query of a page that stays as it is: for whoever reads slowly, or listens to it.
 pub(super) const STILL: &str = "still";
 
-/// Seconds until the page loads itself again.
+/// Seconds until a page without scripts loads itself again.
 const REFRESH_S: u32 = 30;
 /// How many entries of a list are shown.
 const SHOWN: usize = 20;
 
-/// The page. `still`: it does not load itself again.
+/// The page. `still`: it stays as it is.
 pub(super) fn render(view: &View, still: bool) -> Markup {
     let zone = &view.zone;
     html! {
@@ -26,15 +29,20 @@ pub(super) fn render(view: &View, still: bool) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
-                @if !still { meta http-equiv="refresh" content=(REFRESH_S); }
+                @if !still {
+                    noscript { meta http-equiv="refresh" content=(REFRESH_S); }
+                    script src="/page.js" defer {}
+                }
                 title { (headline(view).1) " · " (view.site) " · Gatehouse" }
                 link rel="stylesheet" href="/style.css";
             }
             body {
+                p #lost role="status" {}
                 header {
                     h1 { "Gatehouse " (view.site) }
                     @let (class, text) = headline(view);
                     (badge(class, text))
+                    @if view.status.paused && text != PAUSED { (badge(WARN, PAUSED)) }
                     span.soft { "as of " (time(view.status.time, zone)) }
                 }
                 main {
@@ -52,8 +60,8 @@ pub(super) fn render(view: &View, still: bool) -> Markup {
                         "Gatehouse " (view.status.version) ", running since " (time(view.status.started_at, zone))
                         ". Times are those of " (zone.name()) "."
                     }
-                    @if still { a href="/" { "Let this page load itself again" } }
-                    @else { a href={ "/?" (STILL) } { "Stop loading this page again" } }
+                    @if still { a href="/" { "Keep this page up to date" } }
+                    @else { a href={ "/?" (STILL) } { "Keep this page as it is" } }
                 }
             }
         }
@@ -65,11 +73,14 @@ const GOOD: Mood = "good";
 const WARN: Mood = "warn";
 const BAD: Mood = "bad";
 
+/// Nothing is written to Kisi: said whatever else there is to say.
+const PAUSED: &str = "Paused";
+
 fn headline(view: &View) -> (Mood, &'static str) {
     if !view.alerts.is_empty() {
         (BAD, "Needs a look")
     } else if view.status.paused {
-        (WARN, "Paused")
+        (WARN, PAUSED)
     } else {
         (GOOD, "All is well")
     }
@@ -114,7 +125,7 @@ fn alerts(alerts: &[(AlertKind, Alert)], zone: &Zone) -> Markup {
 fn held_plan(held: &HeldPlan) -> Markup {
     let content = html! {
         p {
-            "Removals for " (held.people) " people are held, because so many at once may be a mistake. If they are "
+            "Removals for " (held.people) @if held.people == 1 { " person" } @else { " people" } " are held, because so many at once may be a mistake. If they are "
             "meant, release them with " code { "gatehouse apply --yes" } ", or over MQTT with " code { "approve" }
             " and the plan " code { (held.plan) } "."
         }
@@ -150,7 +161,7 @@ fn window(access: &Access, zone: &Zone) -> Markup {
             (None, None) => { "without end" }
             (Some(from), None) => { "from " (time(from, zone)) " without end" }
             (None, Some(until)) => { "until " (time(until, zone)) }
-            (Some(from), Some(until)) => { (time(from, zone)) " to " (time(until, zone)) }
+            (Some(from), Some(until)) => { (time(from, zone)) " to " (end(from, until, zone)) }
         }
     }
 }
@@ -217,13 +228,7 @@ fn events(events: &[EventReport], zone: &Zone) -> Markup {
                 strong { @match &event.door { Some(door) => { (door.name) } None => { (event.kind) } } }
                 span { (time(event.time, zone)) }
             }
-            span.soft {
-                @if event.door.is_some() { (event.kind) }
-                @if let Some(who) = &event.person {
-                    ", " @match &who.name { Some(name) => { (name) } None => { "Kisi user " (who.id) } }
-                }
-                @if let Some(by) = &event.by { ", by " (by) }
-            }
+            span.soft { (about(event)) }
             @if event.success == Some(false) {
                 " " (badge(BAD, "refused"))
                 @if let Some(message) = event.error.as_ref().and_then(|error| error.message.as_ref()) {
@@ -233,6 +238,14 @@ fn events(events: &[EventReport], zone: &Zone) -> Markup {
         }
     });
     section("events", "", "Last events", content)
+}
+
+/// What an event was, by whom and by what, as far as that is known and not said above it.
+fn about(event: &EventReport) -> String {
+    let kind = event.door.as_ref().map(|_| event.kind.clone());
+    let who = event.person.as_ref().map(|who| who.name.clone().unwrap_or_else(|| format!("Kisi user {}", who.id)));
+    let by = event.by.as_ref().map(|by| format!("by {by}"));
+    [kind, who, by].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn counts(status: &Status, zone: &Zone) -> Markup {
@@ -271,6 +284,16 @@ fn reason(reason: Reason) -> String {
 
 /// A moment on the site's wall clock, and as a machine reads it.
 fn time(at: Timestamp, zone: &Zone) -> Markup {
+    moment(at, zone, "%a %-d %b, %H:%M")
+}
+
+/// The end of what begins at `from`: without its day, where that is the same.
+fn end(from: Timestamp, until: Timestamp, zone: &Zone) -> Markup {
+    let same = zone.wall_clock(from).date() == zone.wall_clock(until).date();
+    if same { moment(until, zone, "%H:%M") } else { time(until, zone) }
+}
+
+fn moment(at: Timestamp, zone: &Zone, format: &str) -> Markup {
     let machine = at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    html! { time datetime=(machine) { (zone.wall_clock(at).format("%a %-d %b, %H:%M")) } }
+    html! { time datetime=(machine) { (zone.wall_clock(at).format(format)) } }
 }

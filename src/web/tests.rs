@@ -43,6 +43,7 @@ fn view(people: People) -> View {
         broker: online(),
         pace: Pace { changes_s: 5, refresh_s: 60 },
         counts: Counts { people: 41, ..Counts::default() },
+        outbox_since: None,
         next_change_at: Some(at(3600)),
         last_sync: None,
         alerts: std::collections::BTreeMap::new(),
@@ -177,7 +178,9 @@ fn the_page_shows_what_to_do_and_works_without_scripts_for_everybody() {
     {
         assert!(page.contains(text), "{text}");
     }
-    assert!(!page.contains("<script") && !page.contains("style=") && !page.contains("javascript:"));
+    assert!(!page.contains("style=") && !page.contains("javascript:") && !page.contains("onload"));
+    assert_eq!(page.matches("<script").count(), 1, "its own, and nothing written within the page");
+    assert!(page.contains(r#"<script src="/page.js" defer></script>"#));
     assert!(page.contains(r#"<html lang="en">"#) && page.contains(r#"name="viewport""#));
     for landmark in ["<header>", "<main>", "<footer>"] {
         assert_eq!(page.matches(landmark).count(), 1, "{landmark}");
@@ -186,8 +189,13 @@ fn the_page_shows_what_to_do_and_works_without_scripts_for_everybody() {
         let id = part.split('"').next().unwrap();
         assert_eq!(page.matches(&format!(" id=\"{id}\"")).count(), 1, "{id}");
     }
-    assert!(page.contains("http-equiv=\"refresh\""));
-    assert!(!page::render(&view(People::Id), true).into_string().contains("http-equiv"));
+    let mut paused = view(People::Id);
+    assert!(!page.contains("Paused"));
+    paused.status.paused = true;
+    assert!(page::render(&paused, false).into_string().contains("Paused"), "beside an alert too");
+    assert!(page.contains("<noscript><meta http-equiv=\"refresh\""));
+    let still = page::render(&view(People::Id), true).into_string();
+    assert!(!still.contains("http-equiv") && !still.contains("<script"));
 }
 
 async fn get(server: std::net::SocketAddr, path: &str) -> (u16, String, String) {
@@ -215,7 +223,8 @@ async fn contract_5_health_says_503_when_a_loop_or_the_store_is_dead() {
     for header in ["content-security-policy: default-src 'none'", "x-content-type-options: nosniff", "no-store"] {
         assert!(head.contains(header), "{header} in {head}");
     }
-    assert!(get(address, "/?still").await.2.contains("load itself again"));
+    assert!(get(address, "/?still").await.2.contains("Keep this page up to date"));
+    assert!(get(address, "/page.js").await.1.contains("text/javascript"));
     assert!(get(address, "/style.css").await.1.contains("text/css"));
     assert_eq!(get(address, "/healthz").await.0, 200);
     assert_eq!(get(address, "/readyz").await.0, 200);

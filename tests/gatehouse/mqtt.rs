@@ -16,7 +16,7 @@ use gatehouse::mqtt::broker::{Broker, BrokerError};
 use gatehouse::mqtt::commands::{Command, CommandName, Commands, Ids};
 use gatehouse::mqtt::link::{self, Limits, Link, LinkState, Outbox, OutboxError};
 use gatehouse::mqtt::memberships::Memberships;
-use gatehouse::mqtt::rumqtt::{RumqttBroker, Settings, TlsFiles};
+use gatehouse::mqtt::rumqtt::{RumqttBroker, Settings};
 use gatehouse::report::{DoorState, People, Retained, State};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 use super::mosquitto::{Mosquitto, wait_for};
 
 mod memory;
+mod retained;
+mod tls;
 
 const CLIENT: &str = "gatehouse-house";
 
@@ -165,17 +167,24 @@ fn hasty() -> Limits {
 }
 
 fn house(broker: Arc<dyn Broker>, clock: Clock, limits: Limits) -> House {
+    house_with(broker, clock, limits, |_| ())
+}
+
+/// `change` settles the link before it runs.
+fn house_with(broker: Arc<dyn Broker>, clock: Clock, limits: Limits, change: impl FnOnce(&mut Link)) -> House {
     let (rows, handler, memberships) = (Arc::new(Rows::default()), Arc::new(Handler::default()), Memberships::new());
-    let (retained, retained_seen) = watch::channel(Retained::default());
+    let (told, told_seen) = watch::channel(Retained::default());
     let (state, state_seen) = watch::channel(LinkState::new(clock.mono()));
     let stop = CancellationToken::new();
-    let link = Link {
+    let mut link = Link {
         broker,
         topic_prefix: "gatehouse".to_owned(),
         site: "house".to_owned(),
         people: People::Id,
         outbox: Arc::clone(&rows) as Arc<dyn Outbox>,
-        retained: retained_seen,
+        retained: told_seen,
+        names: Arc::new(retained::NoNames),
+        discovery: None,
         memberships: memberships.clone(),
         served: [CommandName::Sync, CommandName::Unlock, CommandName::Pause, CommandName::Resume].into(),
         commands: Arc::clone(&handler) as Arc<dyn Commands>,
@@ -185,8 +194,9 @@ fn house(broker: Arc<dyn Broker>, clock: Clock, limits: Limits) -> House {
         limits,
         clock,
     };
+    change(&mut link);
     let task = tokio::spawn(link::run(link, state, stop.clone()));
-    House { rows, handler, retained, memberships, state: state_seen, stop, task }
+    House { rows, handler, retained: told, memberships, state: state_seen, stop, task }
 }
 
 fn real(port: u16) -> Arc<dyn Broker> {
@@ -410,49 +420,4 @@ async fn a_huge_retained_command_does_not_keep_events_from_the_broker() {
     house.rows.add(1, 1);
     wait_for("the event to go", || (house.rows.left() == 0).then_some(())).await;
     assert!(matches!(state.borrow().error, Some(BrokerError::Oversized(_))));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn mqtts_takes_its_own_ca_a_client_certificate_and_a_password_and_tells_refusal_from_absence() {
-    let lines = "allow_anonymous false\npassword_file {dir}/passwords\ncafile {dir}/ca.pem\ncertfile {dir}/server.pem\n\
-                 keyfile {dir}/server.key\nrequire_certificate true\n";
-    let broker = Mosquitto::start_with(lines, certificates).await;
-    let directory = broker.directory.path().to_owned();
-    let with = |password: &'static str, ca: bool| {
-        let directory = directory.clone();
-        real_with(&format!("mqtts://localhost:{}", broker.port), move |settings| {
-            settings.credentials = Some(("gateway".to_owned(), password.into()));
-            settings.tls = TlsFiles {
-                ca: ca.then(|| directory.join("ca.pem")),
-                client: Some((directory.join("client.pem"), directory.join("client.key"))),
-            };
-        })
-    };
-    let good = house(with("right", true), Clock::system(), hasty());
-    good.rows.add(1, 1);
-    wait_for("the event to go", || (good.rows.left() == 0).then_some(())).await;
-    good.stop.cancel();
-    good.task.await.unwrap();
-
-    let refused = house(with("wrong", true), Clock::system(), hasty());
-    wait_for("the refusal", || (refused.state.borrow().state == State::Refused).then_some(())).await;
-    refused.stop.cancel();
-    let strange = house(with("right", false), Clock::system(), hasty());
-    let unknown =
-        |error: &Option<BrokerError>| matches!(error, Some(BrokerError::Tls { .. } | BrokerError::File { .. }));
-    wait_for("an unknown CA", || unknown(&strange.state.borrow().error).then_some(())).await;
-    assert_eq!(strange.state.borrow().state, State::Offline);
-}
-
-fn certificates(directory: &std::path::Path) {
-    let script = "set -e
-        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2
-        for who in server client; do
-            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $who.key -out $who.csr -subj /CN=$who
-            printf 'subjectAltName=DNS:localhost' > ext
-            openssl x509 -req -in $who.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile ext -days 2 -out $who.pem
-        done
-        mosquitto_passwd -b -c passwords gateway right";
-    let made = std::process::Command::new("sh").args(["-c", script]).current_dir(directory).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }

@@ -72,6 +72,7 @@ fn contract_3_each_topic_of_the_table_has_a_schema() {
         "reader/<id>/state",
         "membership",
         "alert/<kind>",
+        "<discovery_prefix>/<component>/<node id>/<object id>/config",
     ] {
         assert!(topics.iter().any(|other| *other == topic), "{topic}");
         let schema = &all[topic];
@@ -79,7 +80,30 @@ fn contract_3_each_topic_of_the_table_has_a_schema() {
         let validator = jsonschema::validator_for(schema).unwrap();
         assert!(!validator.is_valid(&json!({})) && !validator.is_valid(&json!("on")), "{topic} takes anything");
     }
-    assert_eq!(topics.len(), 9);
+    assert_eq!(topics.len(), 10);
     let availability = jsonschema::validator_for(&all["availability"]).unwrap();
     assert!(availability.is_valid(&json!("online")));
+}
+
+/// Each topic has a sample in docs/topics.md, and each sample is one that could be published, key for key.
+#[cfg(feature = "demo")]
+#[test]
+fn contract_3_each_sample_of_the_topics_fits_its_schema() {
+    let mut all = report::schema::mqtt();
+    strict(&mut all);
+    let paper = std::fs::read_to_string(format!("{}/docs/topics.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let mut seen = 0;
+    for part in paper.split("\n**`").skip(1) {
+        let (topic, rest) = part.split_once("`**").unwrap();
+        let Some(sample) = rest.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()) else {
+            panic!("docs/topics.md: {topic} has no sample")
+        };
+        // An uuid is shortened there; all else is as it would be.
+        let value: Value = serde_json::from_str(sample).unwrap_or_else(|why| panic!("{topic}: {why}: {sample}"));
+        let schema = all.get(topic).unwrap_or_else(|| panic!("{topic} is no topic of `schema mqtt`"));
+        assert_eq!(wrong(&jsonschema::validator_for(schema).unwrap(), &value), Vec::<String>::new(), "{topic}");
+        seen += 1;
+    }
+    // `availability` is plain text, and `event/<type>` has the shape of a door's event.
+    assert_eq!(seen, all.as_object().unwrap().len() - 2);
 }

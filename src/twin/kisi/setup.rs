@@ -94,6 +94,13 @@ impl KisiTwin {
         id
     }
 
+    /// Takes a door away, with its readers and its places in groups. Whether there was one.
+    pub fn remove_lock(&mut self, id: Id) -> bool {
+        self.group_locks.retain(|_, tie| tie.lock_id != id);
+        self.readers.retain(|_, reader| reader.lock_id != Some(id));
+        self.locks.remove(&id).is_some()
+    }
+
     /// Adds a group of that name with one door of the same name and a reader at it; gives group and door.
     pub fn add_room(&mut self, place: Id, name: &str, now: Moment) -> (Id, Id) {
         let name = name.to_owned();

@@ -21,6 +21,9 @@ fn validators() -> &'static BTreeMap<String, Validator> {
 
 /// The topic as contract 3's table writes it; `None`: it is none of the table.
 fn row(topic: &str) -> Option<&'static str> {
+    if topic.starts_with("homeassistant/") && topic.ends_with("/config") {
+        return Some("<discovery_prefix>/<component>/<node id>/<object id>/config");
+    }
     let levels: Vec<&str> = topic.strip_prefix(ROOT)?.strip_prefix('/')?.split('/').collect();
     Some(match levels[..] {
         ["availability"] => "availability",

@@ -1,6 +1,7 @@
 //! Contract 3: what lies at the broker.
 
 use chrono::TimeDelta;
+use gatehouse::twin::faults::{Effect, Rule, Tamper};
 use serde_json::Value;
 
 use super::rig::{BOARDROOM, Moment, ROOT, Rig};
@@ -124,5 +125,44 @@ async fn contract_3_what_is_retained_is_whole_and_is_there_again_after_the_broke
     rig.until("a hello", 10, |rig| availability(rig).filter(|said| said == "online")).await;
     rig.stop().await;
     rig.until("a goodbye", 5, |rig| availability(rig).filter(|said| said == "offline")).await;
+    rig.finish().await;
+}
+
+/// Issue 6: a door, a reader and a controller that were removed in Kisi while no gateway ran are cleared by the next
+/// one; not by readings that came short.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contract_3_what_was_removed_while_no_gateway_ran_is_cleared() {
+    let mut rig = Rig::new(|settings| {
+        settings.set("kisi.state", r#""1s""#);
+    })
+    .await;
+    rig.start_ready().await;
+    let (gone, stays) = (rig.oak.lock, rig.club.lock);
+    let state = |rig: &Rig, id| rig.watcher.last(&format!("{ROOT}/door/{id}/state")).map(|message| message.payload);
+    rig.until("both doors", 15, |rig| state(rig, gone).and(state(rig, stays))).await;
+    rig.until("a reader", 5, |rig| rig.watcher.seen().into_iter().find(|m| m.topic.contains("/reader/"))).await;
+    let readers = |rig: &Rig| {
+        let mut lying = std::collections::BTreeMap::new();
+        let of_readers = rig.watcher.seen().into_iter().filter(|message| message.topic.contains("/reader/"));
+        of_readers.for_each(|message| _ = lying.insert(message.topic, message.payload));
+        lying.values().filter(|payload| !payload.is_empty()).count()
+    };
+    assert_eq!(readers(&rig), 5);
+    rig.stop().await;
+    rig.kisi(|kisi, _| kisi.remove_lock(gone));
+    // The first row of each list is one that makes no sense: what it was is not known.
+    let spoilt = Tamper { remove: vec!["id".to_owned()], row: Some(0), ..Tamper::default() };
+    rig.kisi(|kisi, _| kisi.faults.add(Rule::on("/locks", Effect::Tamper(spoilt))));
+    rig.start();
+    rig.until("a status", 10, |rig| rig.status().filter(|status| status["nexudus"]["state"] == "online")).await;
+    let before = rig.kisi_calls("GET", "/locks");
+    rig.until("readings that came short", 20, |rig| (rig.kisi_calls("GET", "/locks") > before + 3).then_some(())).await;
+    for room in [rig.boardroom, rig.oak, rig.club, rig.desks, rig.members] {
+        assert_ne!(state(&rig, room.lock).as_deref(), Some(""), "not for a reading that came short");
+    }
+    rig.kisi(|kisi, _| kisi.faults.clear());
+    rig.until("the door to be cleared", 20, |rig| state(rig, gone).filter(String::is_empty)).await;
+    rig.until("its reader to be cleared", 5, |rig| (readers(rig) == 4).then_some(())).await;
+    assert!(state(&rig, stays).is_some_and(|payload| !payload.is_empty()));
     rig.finish().await;
 }
