@@ -7,7 +7,7 @@ use std::path::Path;
 use super::args::InitArgs;
 use super::ask::{Trouble, block_on};
 use super::init_file::{self, Answers};
-use super::{WELL, online, print, run};
+use super::{WELL, links, online, print, run};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::gateway;
@@ -15,6 +15,12 @@ use crate::store::{Opened, Opening, Store};
 
 /// How often a wrong answer is asked for anew.
 const TRIES: usize = 5;
+
+const SITE: &str = "The site's name in topics (a-z, 0-9, -)";
+const NEXUDUS_USER: &str = "The Nexudus user's e-mail";
+const PASSWORD: &str = "That user's password";
+const KISI_KEY: &str = "The Kisi API key";
+const BROKER: &str = "mqtt://127.0.0.1:1883";
 
 /// `init`
 pub fn init(path: &Path, args: &InitArgs) -> u8 {
@@ -84,12 +90,39 @@ fn missing(name: &str, question: &str) -> Trouble {
     Trouble::failed(format!("no terminal to ask for {question}: give {name}; 'gatehouse init --help' names every flag"))
 }
 
+/// What would be asked for that has no default, all in one go, where there is nobody to ask.
+fn unanswered(args: &InitArgs) -> Result<(), Trouble> {
+    let lacks_password = args.mqtt_username.as_deref().is_some_and(|user| !user.is_empty());
+    let needed = [
+        (args.site.is_none(), "--site ID", SITE),
+        (args.nexudus_username.is_none(), "--nexudus-username EMAIL", NEXUDUS_USER),
+        (args.nexudus_password_file.is_none(), "--nexudus-password-file FILE", PASSWORD),
+        (args.kisi_api_key_file.is_none(), "--kisi-api-key-file FILE", KISI_KEY),
+        (lacks_password && args.mqtt_password_file.is_none(), "--mqtt-password-file FILE", PASSWORD),
+    ];
+    let lacking: String = needed
+        .iter()
+        .filter(|(lacks, ..)| *lacks)
+        .map(|(_, flag, question)| format!("  {flag:30}{question}\n"))
+        .collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(Trouble::failed(format!(
+        "no terminal to ask on. Give\n{lacking}Asked for too, with a default: --location (the only one there is), --timezone \
+         (as Nexudus has it), --mqtt-url ({BROKER}), --mqtt-username (none)"
+    )))
+}
+
 async fn whole(path: &Path, args: &InitArgs, asker: &Asker) -> Result<String, Trouble> {
     init_file::free(path)?;
+    if !asker.terminal {
+        unanswered(args)?;
+    }
     let mut answers = Answers { store: args.store.clone(), ..Answers::default() };
     asker
         .until(args.site.is_none(), async || {
-            let site = asker.text(args.site.as_deref(), "--site", "The site's name in topics (a-z, 0-9, -)", None)?;
+            let site = asker.text(args.site.as_deref(), "--site", SITE, None)?;
             answers.site = site;
             answers.config(path).map(drop)
         })
@@ -99,14 +132,24 @@ async fn whole(path: &Path, args: &InitArgs, asker: &Asker) -> Result<String, Tr
     let note = broker(path, args, asker, &mut answers).await?;
     answers.config(path)?;
     let written = init_file::write(path, &answers)?;
+    let links = suggested(&answers.config(path)?).await;
     let config = path.display();
     Ok(format!(
-        "{written}{note}Next, with --config {config} unless it is the default:\n\
+        "{written}{note}\n{links}\nNext, with --config {config} unless it is the default:\n\
          \x20 gatehouse links import     # pairs that Nexudus keeps\n\
-         \x20 gatehouse links suggest    # pairs by name\n\
+         \x20 gatehouse links suggest    # pairs by name, as above\n\
          \x20 gatehouse check --online\n\
          \x20 gatehouse plan\n"
     ))
+}
+
+/// The links that names suggest, or why they can't be told: what is written stands without them.
+async fn suggested(config: &Config) -> String {
+    let told = async { links::suggested(config, &*engine(config)?).await };
+    match told.await {
+        Ok(toml) => toml,
+        Err(trouble) => format!("note: no links could be suggested: {}\n", trouble.text),
+    }
 }
 
 /// Signs in, and finds the location and its zone.
@@ -116,9 +159,9 @@ async fn nexudus(path: &Path, args: &InitArgs, asker: &Asker, answers: &mut Answ
     let locations = asker
         .until(asked, async || {
             let flag = args.nexudus_username.as_deref();
-            answers.nexudus_username = asker.text(flag, "--nexudus-username", "The Nexudus user's e-mail", None)?;
+            answers.nexudus_username = asker.text(flag, "--nexudus-username", NEXUDUS_USER, None)?;
             let file = args.nexudus_password_file.as_deref();
-            answers.nexudus_password = asker.secret(file, "--nexudus-password-file", "That user's password")?;
+            answers.nexudus_password = asker.secret(file, "--nexudus-password-file", PASSWORD)?;
             let engine = engine(&answers.config(path)?)?;
             let read = engine.nexudus.locations(engine.guess()).await;
             read.map_err(|error| Trouble::failed(format!("Nexudus does not take it: {error}")))
@@ -159,7 +202,7 @@ async fn kisi(path: &Path, args: &InitArgs, asker: &Asker, answers: &mut Answers
     let (user, places) = asker
         .until(args.kisi_api_key_file.is_none(), async || {
             let file = args.kisi_api_key_file.as_deref();
-            answers.kisi_api_key = asker.secret(file, "--kisi-api-key-file", "The Kisi API key")?;
+            answers.kisi_api_key = asker.secret(file, "--kisi-api-key-file", KISI_KEY)?;
             let engine = engine(&answers.config(path)?)?;
             let refused = |error| Trouble::failed(format!("Kisi does not take it: {error}"));
             let user = engine.kisi.own_user().await.map_err(refused)?;
@@ -175,18 +218,17 @@ async fn kisi(path: &Path, args: &InitArgs, asker: &Asker, answers: &mut Answers
 
 /// A broker that was named must answer; the default one may come later.
 async fn broker(path: &Path, args: &InitArgs, asker: &Asker, answers: &mut Answers) -> Result<String, Trouble> {
-    const DEFAULT: &str = "mqtt://127.0.0.1:1883";
     let asked = args.mqtt_url.is_none();
     asker
         .until(asked, async || {
-            answers.mqtt_url = asker.text(args.mqtt_url.as_deref(), "--mqtt-url", "The MQTT broker", Some(DEFAULT))?;
+            answers.mqtt_url = asker.text(args.mqtt_url.as_deref(), "--mqtt-url", "The MQTT broker", Some(BROKER))?;
             let user =
                 asker.text(args.mqtt_username.as_deref(), "--mqtt-username", "The user at the broker", Some(""))?;
             answers.mqtt = match user.as_str() {
                 "" => None,
                 _ => {
                     let file = args.mqtt_password_file.as_deref();
-                    Some((user.clone(), asker.secret(file, "--mqtt-password-file", "That user's password")?))
+                    Some((user.clone(), asker.secret(file, "--mqtt-password-file", PASSWORD)?))
                 }
             };
             let config = answers.config(path)?;
@@ -194,7 +236,7 @@ async fn broker(path: &Path, args: &InitArgs, asker: &Asker, answers: &mut Answe
             let broker = run::broker(&config, &clock).map_err(|error| Trouble::failed(format!("{error:#}")))?;
             let answer = online::broker(&config, broker, &clock).await;
             let url = &answers.mqtt_url;
-            match (answer.ok, asked && *url == DEFAULT && answers.mqtt.is_none()) {
+            match (answer.ok, asked && *url == BROKER && answers.mqtt.is_none()) {
                 (true, _) => {
                     eprintln!("Broker: {}.", answer.message);
                     Ok(String::new())

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::domain::pairing::{Listed, Proposal, import, suggest};
 use crate::domain::roster::Group;
 use crate::domain::{GroupId, Item};
-use crate::gateway;
+use crate::gateway::{self, Engine};
 use crate::report::desk::Request;
 use crate::store::{Opened, Opening, Store};
 
@@ -39,6 +39,12 @@ pub fn links(config: &Config, verb: LinksVerb) -> u8 {
         false => print(&toml(&proposals)),
     }
     WELL
+}
+
+/// What `links suggest` prints, read by an engine that is there.
+pub(super) async fn suggested(config: &Config, engine: &Engine) -> Result<String, Trouble> {
+    let (items, groups) = gateway::catalog(engine, false).await.map_err(Trouble::failed)?;
+    Ok(toml(&suggest(&items, &groups, &config.links)))
 }
 
 type Read = (Vec<Listed>, BTreeMap<GroupId, Group>);

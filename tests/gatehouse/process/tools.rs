@@ -112,6 +112,13 @@ async fn contract_1_init_writes_what_check_takes_and_overwrites_nothing() {
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         rig.verb(&flags).await
     };
+    // The tests have no terminal: everything that would be asked for is told at once.
+    let asked = rig.verb(&["init", "--config", &target, "--site", "harbour-house", "--mqtt-username", "gateway"]).await;
+    assert_eq!(asked.exit, 1, "{asked:?}");
+    for flag in ["--nexudus-username", "--nexudus-password-file", "--kisi-api-key-file", "--mqtt-password-file"] {
+        assert!(asked.stderr.contains(&format!("\n  {flag} ")), "{flag}: {asked:?}");
+    }
+    assert!(!asked.stderr.contains("--site"), "{asked:?}");
     let refused = run(flags("Harbour House")).await;
     assert_eq!(refused.exit, 1, "{refused:?}");
     assert!(refused.stderr.contains("site.id"), "{refused:?}");
@@ -140,6 +147,8 @@ async fn contract_1_init_writes_what_check_takes_and_overwrites_nothing() {
     }
     let check = rig.verb(&["check", "--online", "--json", "--config", &target]).await;
     assert_eq!(check.exit, 0, "{check:?}");
+    let suggest = rig.verb(&["links", "suggest", "--config", &target]).await;
+    assert!(suggest.stdout.contains("[[link]]") && made.stdout.contains(&suggest.stdout), "{made:?}\n{suggest:?}");
     let again = run(flags("harbour-house")).await;
     assert!(again.exit == 1 && again.stderr.contains("left alone"), "{again:?}");
     assert_eq!(std::fs::read_to_string(&target).unwrap(), text);
