@@ -31,6 +31,8 @@ pub enum Trouble {
     KisiDate,
     /// The box's own clock is wrong.
     BoxClock,
+    /// The box's disk takes nothing.
+    Disk,
 }
 
 /// A card or a phone at a door.

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use fastrand::Rng;
@@ -169,7 +169,7 @@ pub fn all(seed: u64, jobs: usize, stride: usize) -> anyhow::Result<Report> {
                         Err(error) => vec![format!("the run itself: {error:#}")],
                     };
                     if !failures.is_empty() {
-                        found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((hurt, failures));
+                        lock(&found).push((hurt, failures));
                     }
                 }
             });
@@ -178,7 +178,7 @@ pub fn all(seed: u64, jobs: usize, stride: usize) -> anyhow::Result<Report> {
     for hurt in &hurts {
         *report.points.entry(hurt.word()).or_default() += 1;
     }
-    report.failures = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    report.failures = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.took_s = clock.mono().0.as_secs_f64();
     Ok(report)
 }
@@ -278,6 +278,10 @@ fn steps(site: &Site) -> Vec<(DateTime<Utc>, What)> {
     steps
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 struct Crashed {
     site: Site,
     world: World,
@@ -316,13 +320,17 @@ impl Crashed {
 
     async fn all(mut self, hurt: Hurt) -> anyhow::Result<Ended> {
         let medium = self.gatehouse.ledger.medium().clone();
+        let failed: Arc<Mutex<Vec<DateTime<Utc>>>> = Arc::default();
         match hurt {
             Hurt::Not | Hurt::Call(..) => {}
             Hurt::Cut(moment) => {
                 let power = self.gatehouse.power.clone();
                 medium.cut_at(moment, move || power.cut());
             }
-            Hurt::Fails(failing) => medium.fail(Some(failing)),
+            Hurt::Fails(failing) => {
+                let (failed, clock) = (Arc::clone(&failed), self.world.clock.clone());
+                medium.fail_telling(failing, move || lock(&failed).push(clock.wall()));
+            }
         }
         self.power_on(hurt).await?;
         let mut agenda: Vec<(DateTime<Utc>, Option<What>)> =
@@ -347,6 +355,10 @@ impl Crashed {
         let mut failures: Vec<String> =
             self.gatehouse.is_live().err().map(|dead| dead.to_string()).into_iter().collect();
         self.gatehouse.stop().await;
+        if let (Some(first), Some(last)) = (lock(&failed).first(), lock(&failed).last()) {
+            self.stage.begins(Trouble::Disk, *first);
+            self.stage.ends(Trouble::Disk, *last);
+        }
         let left = [
             Left { name: "cache.redb".to_owned(), bytes: self.gatehouse.cache.bytes()? },
             Left { name: "ledger.redb".to_owned(), bytes: self.gatehouse.ledger.bytes()? },

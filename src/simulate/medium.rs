@@ -64,6 +64,7 @@ struct State {
     gone: bool,
     cut_at: Option<Moment>,
     failing: Option<Failing>,
+    failed: Option<Told>,
     unreadable: bool,
     room: Option<u64>,
     used: u64,
@@ -117,6 +118,13 @@ impl Medium {
     /// Lets steps fail, or none.
     pub fn fail(&self, failing: Option<Failing>) {
         self.state().failing = failing;
+    }
+
+    /// Lets steps fail, and tells of each that does.
+    pub fn fail_telling(&self, failing: Failing, failed: impl Fn() + Send + 'static) {
+        let mut state = self.state();
+        state.failing = Some(failing);
+        state.failed = Some(Box::new(failed));
     }
 
     /// Lets nothing be read (`EIO`), or all again.
@@ -205,6 +213,7 @@ impl State {
         if failing.steps == 0 {
             self.failing = None;
         }
+        self.failed.iter().for_each(|failed| failed());
         Ok(Fate::Fails(fault))
     }
 }

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Evidence;
+use super::knowledge::CALLS;
 use super::oracle::Pair;
 use super::time::{EVER, Ms, NEVER, Windows, ms, seconds};
+use crate::demo::diary::Trouble;
 use crate::twin::kisi::{Assignee, Creator, Scope};
 
 /// The longest that a row may be missing while it is replaced by DELETE and POST: two calls of up to 400 ms each, and
 /// their way through a loop.
-pub const REPLACED: Ms = seconds(3);
+const REPLACED: Ms = seconds(3);
 
 /// One version of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub struct Roster {
     pub others: BTreeMap<u64, Windows>,
     /// Rows that the gateway's key made.
     pub ours: BTreeSet<u64>,
+    /// When the gateway had no power.
+    down: Vec<(Ms, Ms)>,
 }
 
 impl Roster {
@@ -75,6 +79,8 @@ impl Roster {
         let every = kisi.history().emails.iter();
         roster.emails = every.map(|(id, email)| (*id, email.trim().to_lowercase())).collect();
         roster.users = kisi.users().map(|user| (user.email.trim().to_lowercase(), user.id)).collect();
+        let down = evidence.diary.spans(Trouble::Gateway, evidence.day.until);
+        roster.down = down.iter().map(|span| (ms(span.from), ms(span.until))).collect();
         let mut others: BTreeMap<u64, Vec<(Ms, Ms)>> = BTreeMap::new();
         for version in kisi.history().assignments.iter().filter(|row| !evidence.made_by_key(row.created_by)) {
             let span = (ms(version.since), version.until.map_or(NEVER, ms));
@@ -141,11 +147,18 @@ impl Roster {
         let users: BTreeSet<u64> = self.of(pair).iter().map(|held| held.user).collect();
         let usable = users.into_iter().flat_map(|user| {
             let rows = self.of(pair).iter().filter(|held| held.user == user);
-            let open = Windows::joined(rows.map(Held::open).collect(), REPLACED);
+            let open = Windows::joined(rows.map(Held::open).collect(), |end| self.replaced_by(end));
             let enabled = self.enabled.get(&user).map(|enabled| open.and(enabled)).unwrap_or_default();
             enabled.iter().collect::<Vec<_>>()
         });
         Windows::merged(usable.collect())
+    }
+
+    /// By when a row that went at that moment in order to be replaced has to be there again. Where the power goes
+    /// between the two calls, the second is the first thing after the start (rules 3).
+    pub fn replaced_by(&self, at: Ms) -> Ms {
+        let mut down = self.down.iter().filter(|(from, until)| *from <= at.saturating_add(REPLACED) && at <= *until);
+        down.next().map_or(at.saturating_add(REPLACED), |(_, until)| until.saturating_add(CALLS))
     }
 
     /// When a row made by another hand took the pair's slot.

@@ -202,6 +202,7 @@ fn calendar(diary: &Diary, day: Span, settings: &Settings, start: Ms) -> Calenda
         (Trouble::ShrunkenList, 3 * seconds(settings.refresh_s) + CALLS),
         (Trouble::ThinnedList, 3 * seconds(settings.refresh_s) + FAULTS),
         (Trouble::KisiDate, CLOCK_AGAIN),
+        (Trouble::Disk, CALLS),
     ] {
         let spans = diary.spans(trouble, day.until);
         stretches.extend(spans.iter().map(|span| (ms(span.from), ms(span.until) + after)));

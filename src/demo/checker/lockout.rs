@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::diary::{Hand, Trouble};
 use super::access::ByHand;
-use super::held::{Held, REPLACED};
+use super::held::Held;
 use super::knowledge::CALLS;
 use super::oracle::Pair;
 use super::time::{Ms, NEVER, Windows, seconds};
@@ -52,13 +52,14 @@ fn robbed(case: &Case<'_>, pair: &Pair, rows: &[Held], held: &Held) -> bool {
     wanted.iter().any(|(from, until)| {
         let moment = from.max(at);
         let again = |other: &Held| {
-            other.since <= at + REPLACED
+            other.since <= case.roster.replaced_by(at)
                 && at < other.until
                 && other.valid_from <= moment.max(other.since)
                 && other.valid_until >= until
         };
         // A slot that moves to an earlier window comes back to this one; only what is lost to use counts.
-        let sooner = |other: &Held| other.since <= at + REPLACED && at < other.until && other.valid_from < from;
+        let sooner =
+            |other: &Held| other.since <= case.roster.replaced_by(at) && at < other.until && other.valid_from < from;
         !rows.iter().any(|other| again(other) || sooner(other))
     })
 }

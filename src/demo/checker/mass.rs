@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::super::diary::Hand;
-use super::held::{Held, REPLACED};
+use super::held::Held;
 use super::oracle::Pair;
 use super::time::{Ms, Windows, seconds};
 use super::{Case, Findings};
@@ -87,7 +87,7 @@ fn lost(case: &Case<'_>, rows: &[Held], held: &Held) -> bool {
     let (at, soon) = (held.until, soon(case, held.until));
     let clock = at + seconds(case.evidence.settings.refresh_s);
     let of_use = |row: &Held| row.valid_from <= soon && row.valid_until > clock;
-    let stays = |row: &Held| row.since <= at + REPLACED && at < row.until && row.valid_from <= soon;
+    let stays = |row: &Held| row.since <= case.roster.replaced_by(at) && at < row.until && row.valid_from <= soon;
     of_use(held) && !rows.iter().any(|row| stays(row) && row.valid_until >= clock)
 }
 

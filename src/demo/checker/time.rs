@@ -79,14 +79,14 @@ pub fn instant(text: &str) -> Option<Ms> {
 pub struct Windows(Vec<(Ms, Ms)>);
 
 impl Windows {
-    /// Those windows, those made one that overlap or have no more than `gap` between them.
-    pub fn joined(mut windows: Vec<(Ms, Ms)>, gap: Ms) -> Windows {
+    /// Those windows, those made one that overlap, or of which the next begins by what `reach` makes of the end.
+    pub fn joined(mut windows: Vec<(Ms, Ms)>, reach: impl Fn(Ms) -> Ms) -> Windows {
         windows.retain(|(from, until)| from < until);
         windows.sort_unstable();
         let mut out: Vec<(Ms, Ms)> = Vec::with_capacity(windows.len());
         for (from, until) in windows {
             match out.last_mut() {
-                Some(last) if from <= last.1.saturating_add(gap) => last.1 = last.1.max(until),
+                Some(last) if from <= reach(last.1) => last.1 = last.1.max(until),
                 _ => out.push((from, until)),
             }
         }
@@ -95,7 +95,7 @@ impl Windows {
 
     /// Those windows, merged where they overlap or touch (rules 3).
     pub fn merged(windows: Vec<(Ms, Ms)>) -> Windows {
-        Windows::joined(windows, 0)
+        Windows::joined(windows, |end| end)
     }
 
     /// The window that is open at that moment.
@@ -176,7 +176,7 @@ mod tests {
         let windows = Windows::merged(vec![(5, 6), (0, 2), (2, 4), (7, 7)]);
         assert_eq!(windows, Windows(vec![(0, 4), (5, 6)]));
         assert_eq!(windows.at(4), None);
-        assert_eq!(Windows::joined(vec![(0, 4), (5, 6)], 1), Windows(vec![(0, 6)]));
+        assert_eq!(Windows::joined(vec![(0, 4), (5, 6)], |end| end + 1), Windows(vec![(0, 6)]));
     }
 
     #[test]
