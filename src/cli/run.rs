@@ -13,6 +13,7 @@ use crate::gateway::{self, Counter, Engine, Outside, Receiver, Wiring};
 use crate::mqtt::broker::Broker;
 use crate::mqtt::rumqtt::{self, RumqttBroker, TlsFiles};
 use crate::net::client;
+use crate::net::read_only::ReadOnly;
 use crate::report::desk::Desk;
 use crate::store::{Opened, Store};
 use crate::web::{
@@ -154,6 +155,12 @@ pub fn outside(clock: &Clock, store: Store, opened: Opened) -> Result<Outside, c
         #[cfg(feature = "demo")]
         sabotage: None,
     })
+}
+
+/// The same for what only reads: Kisi can't be written by it, whatever is asked.
+pub fn reading(clock: &Clock, store: Store, opened: Opened) -> Result<Outside, client::NoClient> {
+    let outside = outside(clock, store, opened)?;
+    Ok(Outside { kisi: ReadOnly::of(outside.kisi.clone()), ..outside })
 }
 
 /// The broker that the configuration names.

@@ -158,6 +158,16 @@ impl Store {
         Ok(Store::on_backends(InMemoryBackend::new(), InMemoryBackend::new())?.0)
     }
 
+    /// Looks at the store in `dir` and touches nothing of it: what is damaged is read as if it were new, and stays where
+    /// it is. Whatever is committed goes to memory alone. Not for a store that somebody writes to meanwhile.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn peek(dir: &Path) -> Result<(Store, Opened), StoreError> {
+        let over = |part: Part| source::stand_in_for(&dir.join(part.file_name()));
+        Store::on_backends(over(Part::Cache)?, over(Part::Ledger)?)
+    }
+
     /// A store on storage of the caller's, which can lose or tear what was not synced. Commits are made as for
     /// [`Store::in_memory`]. A backend of 0 bytes is a fresh one; a damaged one is cleared and made anew. `close` and
     /// the locks of the backends are not used.
