@@ -92,6 +92,7 @@ fn text(report: &PlanReport, look: &Look, told: Told) -> String {
         report.counts.iter().filter(|(_, n)| **n > 0).map(|(word, n)| format!("{n} {word}")).collect();
     match counts.is_empty() {
         true if told.unread => out.push_str("Whether there is anything to do is not known.\n"),
+        true if done && !report.remarks.is_empty() => out.push_str("Nothing was done.\n"),
         true => out.push_str("Nothing to do.\n"),
         false => {
             let _ = writeln!(out, "{}", counts.join(", "));

@@ -128,22 +128,27 @@ async fn contract_1_errors_of_the_clouds_are_as_they_were() {
         for verb in verbs {
             let told = rig.verb(verb).await;
             let told = format!("$ gatehouse {}\n{}{}[{}]\n\n", verb.join(" "), told.stdout, told.stderr, told.exit);
-            text.push_str(&without_chance(rig, &told).replace(&format!("127.0.0.1:{nobody}"), "BROKER"));
+            text.push_str(&without_chance(rig, &told).replace(&format!("127.0.0.1:{nobody}"), "NOBODY"));
         }
     };
     let verbs: [&[&str]; 4] = [&["check", "--online"], &["plan"], &["apply"], &["links", "suggest"]];
     rig.write("nexudus-password", "wrong");
     say(&rig, "a wrong password of Nexudus", &verbs).await;
     rig.write("nexudus-password", PASSWORD);
-    rig.nexudus.lock().unwrap().faults.down = true;
+    let [nexudus, kisi] = rig.ports();
+    let away = |rig: &mut Rig, key: &str, port: u16, path: &str| {
+        rig.settings.set(key, &format!("\"http://127.0.0.1:{port}{path}\""));
+        rig.write_settings();
+    };
+    away(&mut rig, "nexudus.url", nobody, "/api");
     say(&rig, "Nexudus away", &verbs).await;
-    rig.nexudus.lock().unwrap().faults.down = false;
+    away(&mut rig, "nexudus.url", nexudus, "/api");
     rig.kisi(|kisi, _| kisi.turn_key(KISI_KEY, Some(401), None));
     say(&rig, "a wrong key of Kisi", &verbs).await;
     rig.kisi(|kisi, _| kisi.turn_key(KISI_KEY, None, None));
-    rig.kisi(|kisi, _| kisi.faults.down = true);
+    away(&mut rig, "kisi.url", nobody, "");
     say(&rig, "Kisi away", &verbs).await;
-    rig.kisi(|kisi, _| kisi.faults.down = false);
+    away(&mut rig, "kisi.url", kisi, "");
     rig.settings.set("mqtt.url", &format!("\"mqtt://127.0.0.1:{nobody}\""));
     rig.write_settings();
     say(&rig, "the broker away", &verbs[..1]).await;

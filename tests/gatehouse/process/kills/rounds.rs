@@ -22,6 +22,8 @@ const ROUNDS: u64 = 8;
 const CHAPTER: u64 = 8;
 /// How many events come at once, where it is to die while it publishes them.
 const BURST: usize = 60;
+/// How much longer it may live until the first of them has come: the record is read every second.
+const BURST_WITHIN: Duration = Duration::from_secs(5);
 /// A new start must be ready within that, on the release build with a warm store.
 const READY_MS: f64 = 200.0;
 /// How long rest may take to come: the paces, an event that Kisi shows 3 s late, a window that ends meanwhile.
@@ -181,7 +183,7 @@ impl Bench {
         let name = ["pause", "resume"][self.rng.usize(..2)];
         let told = match self.rng.u8(0..3) {
             0 if ms > 800 => self.command(name, end).await,
-            1 if ms > 800 => self.first_of_a_burst(end).await,
+            1 if ms > 800 => self.first_of_a_burst(end.plus(BURST_WITHIN)).await,
             _ => false,
         };
         if !told {
