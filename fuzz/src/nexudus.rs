@@ -16,7 +16,7 @@ use gatehouse::nexudus::schedule::Job;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::clouds::{Cloud, answer, now, run};
+use super::clouds::{Cloud, answer, now, run};
 
 const ENTITIES: [Entity; 9] = [
     Entity::Bookings,
@@ -161,8 +161,11 @@ pub fn check_page(data: &[u8]) {
     run(async |clock| {
         let reader = reader(&clock, move |_, _| Ok(answer(status, &[("retry-after", "1")], body.clone())));
         for job in [job, Job::Updated(entity)] {
+            // Not every account has paused periods: where there is no such list, there are none.
+            let none_there =
+                status == 404 && matches!(job, Job::Whole(Entity::PausedPeriods) | Job::Updated(Entity::PausedPeriods));
             match read(&reader, job).await {
-                Ok(_) => assert_eq!(status, 200, "a list out of an answer that is none"),
+                Ok(_) => assert!(status == 200 || none_there, "a list out of an answer of {status} to {job:?}"),
                 Err(why) => assert!(why.to_string().len() < 2_000, "{why}"),
             }
         }

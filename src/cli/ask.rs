@@ -20,8 +20,10 @@ use crate::web::socket::{self, AskError};
 pub enum Needs {
     /// What the store kept.
     Store,
-    /// Both clouds, and so the secrets.
+    /// Reads of both clouds, and so the secrets.
     Clouds,
+    /// The same, and writes to Kisi: `apply` alone.
+    Writes,
 }
 
 /// Why a verb came to nothing.
@@ -86,7 +88,7 @@ pub async fn ask(config: &Config, request: Request, needs: Needs) -> Result<Repl
 pub fn own_engine(config: &Config, needs: Needs) -> Result<Arc<Engine>, Trouble> {
     let whole = match needs {
         Needs::Store => None,
-        Needs::Clouds => Some(Config::load(&config.file, &ProcessEnv).map_err(Trouble::wrong)?),
+        Needs::Clouds | Needs::Writes => Some(Config::load(&config.file, &ProcessEnv).map_err(Trouble::wrong)?),
     };
     let (store, opened) = Store::open(&config.store.directory).map_err(|error| match error {
         StoreError::InUse { dir } => Trouble::failed(format!(
@@ -95,7 +97,12 @@ pub fn own_engine(config: &Config, needs: Needs) -> Result<Arc<Engine>, Trouble>
         )),
         error => Trouble::failed(error),
     })?;
-    let outside = run::outside(&Clock::system(), store, opened).map_err(Trouble::failed)?;
+    let clock = Clock::system();
+    let outside = match needs {
+        Needs::Writes => run::outside(&clock, store, opened),
+        Needs::Store | Needs::Clouds => run::reading(&clock, store, opened),
+    };
+    let outside = outside.map_err(Trouble::failed)?;
     gateway::engine(whole.as_ref().unwrap_or(config), outside).map_err(Trouble::failed)
 }
 

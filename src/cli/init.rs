@@ -252,7 +252,7 @@ async fn broker(path: &Path, args: &InitArgs, asker: &Asker, answers: &mut Answe
 fn engine(config: &Config) -> Result<std::sync::Arc<gateway::Engine>, Trouble> {
     let fresh = Opened { cache: Opening::Fresh, ledger: Opening::Fresh, aside: Vec::new() };
     let store = Store::in_memory().map_err(Trouble::failed)?;
-    let mut outside = run::outside(&Clock::system(), store, fresh).map_err(Trouble::failed)?;
+    let mut outside = run::reading(&Clock::system(), store, fresh).map_err(Trouble::failed)?;
     outside.client_id = Some(format!("gatehouse-{}-init", config.site.id));
     gateway::engine(config, outside).map_err(Trouble::failed)
 }

@@ -54,7 +54,7 @@ async fn read(config: &Config, groups_too: bool) -> Result<Read, Trouble> {
     let clock = Clock::system();
     let fresh = Opened { cache: Opening::Fresh, ledger: Opening::Fresh, aside: Vec::new() };
     let store = Store::in_memory().map_err(Trouble::failed)?;
-    let mut outside = run::outside(&clock, store, fresh).map_err(Trouble::failed)?;
+    let mut outside = run::reading(&clock, store, fresh).map_err(Trouble::failed)?;
     // Two sign-ins of one client id end each other's tokens.
     outside.client_id = Some(format!("gatehouse-{}-links", config.site.id));
     let mut slow = config.clone();

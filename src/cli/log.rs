@@ -21,7 +21,7 @@ pub fn start(format: LogFormat, quiet: bool) {
     let logs = match format {
         LogFormat::Json => logs.json().flatten_event(true).boxed(),
         LogFormat::Text if is_journal() => logs.event_format(Journal).boxed(),
-        LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed(),
+        LogFormat::Text => logs.with_ansi(super::coloured(std::io::stderr().is_terminal())).with_target(false).boxed(),
     };
     if let Err(error) = tracing_subscriber::registry().with(logs.with_filter(filter(quiet))).try_init() {
         eprintln!("gatehouse: logs could not be started: {error}");

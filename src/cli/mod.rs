@@ -155,9 +155,18 @@ fn printed(text: &str) -> bool {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
 }
 
-/// How results look here: colours on a terminal, unless `NO_COLOR` says otherwise.
+/// How results look here: colours on a terminal that has them.
 fn look(config: &Config) -> show::Look {
     let terminal = std::io::stdout().is_terminal();
-    let colour = terminal && ProcessEnv.var("NO_COLOR").is_none_or(|value| value.is_empty());
-    show::Look { terminal, colour, zone: config.site.timezone.clone() }
+    show::Look { terminal, colour: coloured(terminal), zone: config.site.timezone.clone() }
+}
+
+/// Whether colours are wanted there: not through a pipe, not where `NO_COLOR` is set, not on a terminal that has none.
+fn coloured(terminal: bool) -> bool {
+    terminal && !is_dumb() && ProcessEnv.var("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A terminal that knows no more than lines.
+fn is_dumb() -> bool {
+    ProcessEnv.var("TERM").is_some_and(|term| term == "dumb")
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::{Outcome, RIGHT, Service};
-use super::{complain, print, run};
+use super::{complain, look, print, run};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway;
@@ -38,10 +38,11 @@ pub fn check_online(config: &Config, json: bool) -> u8 {
             Err(error) => return complain(&format!("the result can't be written as JSON: {error}")),
         }
     } else {
+        let look = look(config);
         for service in &services {
             let verdict = if service.ok { "ok" } else { "WRONG" };
-            print(&format!("{:<9}{verdict:<6} {}\n", service.name, service.message));
-            service.warnings.iter().for_each(|warning| print(&format!("{:<9}note   {warning}\n", "")));
+            print(&look.paragraph(&format!("{:<9}{verdict:<6} ", service.name), &service.message));
+            service.warnings.iter().for_each(|warning| print(&look.paragraph(&format!("{:<9}note   ", ""), warning)));
         }
     }
     if ok { RIGHT } else { MISSING }
@@ -51,7 +52,7 @@ async fn ask(config: &Config) -> anyhow::Result<Vec<Service>> {
     let clock = Clock::system();
     // A store of its own, in memory: a gateway may be running.
     let fresh = Opened { cache: Opening::Fresh, ledger: Opening::Fresh, aside: Vec::new() };
-    let mut outside = run::outside(&clock, Store::in_memory()?, fresh)?;
+    let mut outside = run::reading(&clock, Store::in_memory()?, fresh)?;
     // Two sign-ins of one client id end each other's tokens.
     outside.client_id = Some(format!("gatehouse-{}-check", config.site.id));
     let (running, ledger) = ledger(config, &clock).await;
@@ -74,7 +75,8 @@ async fn ask(config: &Config) -> anyhow::Result<Vec<Service>> {
     Ok(services)
 }
 
-/// Whether a gateway runs, and what is ours: by its word, else by the store, if there is one. None is made.
+/// Whether a gateway runs, and what is ours: by its word, else by the store, if there is one. None is made, and nothing
+/// of it is touched.
 async fn ledger(config: &Config, clock: &Clock) -> (bool, Option<LedgerReport>) {
     let directory = &config.store.directory;
     match socket::ask(directory, &Request::Ledger, clock).await {
@@ -85,7 +87,12 @@ async fn ledger(config: &Config, clock: &Clock) -> (bool, Option<LedgerReport>) 
     if !directory.join(Part::Ledger.file_name()).exists() {
         return (false, None);
     }
-    let loaded = Store::open(directory).and_then(|(store, _)| {
+    let loaded = Store::peek(directory).and_then(|(store, opened)| {
+        if let Opening::SetAside { why, .. } = opened.ledger {
+            eprintln!(
+                "warning: the ledger is damaged, so no assignment is known as ours: {why}; see 'gatehouse store check'"
+            );
+        }
         let ledger = store.load_ledger()?;
         let hands = store.value(Key::Hands)?.unwrap_or_default();
         let owned = ledger.owned.into_values().collect();

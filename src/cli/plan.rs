@@ -15,7 +15,7 @@ use crate::report::plan::{Beside, ChangeReport, PlanReport};
 pub fn plan(config: &Config, json: bool, detailed: bool) -> u8 {
     match progress::plan(config) {
         Ok((exit, value, report)) => {
-            show(json, value, &report, &look(config), false);
+            show(json, value, &report, &look(config), Told { done: false, unread: exit != WELL });
             let changes = !report.changes.is_empty() || !report.held.is_empty();
             if detailed && exit == WELL && changes { 2 } else { exit }
         }
@@ -33,17 +33,26 @@ pub fn apply(config: &Config, json: bool, yes: bool) -> u8 {
     }
     match progress::apply(config, yes) {
         Ok((exit, value, report)) => {
-            show(json, value, &report, &look(config), true);
+            show(json, value, &report, &look(config), Told { done: true, unread: exit == FAILED });
             exit
         }
         Err(trouble) => trouble.shown(),
     }
 }
 
+/// What kind of report is shown.
+#[derive(Clone, Copy)]
+struct Told {
+    /// What was done, not what would be.
+    done: bool,
+    /// A cloud could not be read: what is to be done is not known.
+    unread: bool,
+}
+
 /// The report on standard output; with `json` what is for people goes to standard error.
-fn show(json: bool, value: Value, report: &PlanReport, look: &Look, done: bool) {
+fn show(json: bool, value: Value, report: &PlanReport, look: &Look, told: Told) {
     if !json {
-        print(&text(report, look, done));
+        print(&text(report, look, told));
         return;
     }
     print(&format!("{}\n", as_json(value)));
@@ -61,7 +70,8 @@ fn as_json(mut value: Value) -> Value {
 }
 
 /// A plan for people, grouped by person.
-fn text(report: &PlanReport, look: &Look, done: bool) -> String {
+fn text(report: &PlanReport, look: &Look, told: Told) -> String {
+    let done = told.done;
     let mut out = String::new();
     section(&mut out, if done { "Done" } else { "Would be done" }, &report.changes, report, look);
     if !report.held.is_empty() {
@@ -81,6 +91,8 @@ fn text(report: &PlanReport, look: &Look, done: bool) -> String {
     let counts: Vec<String> =
         report.counts.iter().filter(|(_, n)| **n > 0).map(|(word, n)| format!("{n} {word}")).collect();
     match counts.is_empty() {
+        true if told.unread => out.push_str("Whether there is anything to do is not known.\n"),
+        true if done && !report.remarks.is_empty() => out.push_str("Nothing was done.\n"),
         true => out.push_str("Nothing to do.\n"),
         false => {
             let _ = writeln!(out, "{}", counts.join(", "));
@@ -215,7 +227,10 @@ guard: 3 of 9 people lose access within the hour: too many at once. If it is rig
 mend Nexudus, and what is no longer wanted is let go
 1 added, 1 held, 1 invited
 ";
-        assert_eq!(text(&report, &plain(), false), expected);
-        assert!(!text(&report, &plain(), false).contains('\x1b'), "no colours through a pipe");
+        assert_eq!(text(&report, &plain(), Told { done: false, unread: false }), expected);
+        assert!(
+            !text(&report, &plain(), Told { done: false, unread: false }).contains('\x1b'),
+            "no colours through a pipe"
+        );
     }
 }

@@ -52,7 +52,7 @@ fn asked(config: &Config, request: Request, applies: bool) -> Answer<PlanReport>
             let gone = "the gateway ended before it answered; see 'gatehouse status', and run 'gatehouse apply' again";
             return value(reply.ok_or_else(|| Trouble::failed(gone))?);
         }
-        let engine = own_engine(config, Needs::Clouds)?;
+        let engine = own_engine(config, if applies { Needs::Writes } else { Needs::Clouds })?;
         let counter = Counter(engine.clone());
         let mut asked = counter.ask(request);
         let told =
@@ -102,7 +102,7 @@ struct Ticker<'a> {
 
 impl Ticker<'_> {
     fn new(clock: &Clock, applies: bool) -> Ticker<'_> {
-        Ticker { clock, began: clock.mono(), live: std::io::stderr().is_terminal(), applies }
+        Ticker { clock, began: clock.mono(), live: std::io::stderr().is_terminal() && !super::is_dumb(), applies }
     }
 
     /// Tells until it is dropped, or nobody answers any more.

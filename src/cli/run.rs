@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{WELL, complain};
@@ -13,6 +14,7 @@ use crate::gateway::{self, Counter, Engine, Outside, Receiver, Wiring};
 use crate::mqtt::broker::Broker;
 use crate::mqtt::rumqtt::{self, RumqttBroker, TlsFiles};
 use crate::net::client;
+use crate::net::read_only::ReadOnly;
 use crate::report::desk::Desk;
 use crate::store::{Opened, Store};
 use crate::web::{
@@ -22,6 +24,8 @@ use crate::web::{
 
 /// How often systemd is told that all loops go round.
 const WATCHDOG: Duration = Duration::from_secs(10);
+/// How long the start and the end wait for systemd to be told.
+const NOTIFIED_WITHIN: Duration = Duration::from_secs(1);
 /// How often the socket is tried again that a full disk refused.
 const SOCKET_AGAIN: Duration = Duration::from_secs(10);
 
@@ -29,7 +33,12 @@ const SOCKET_AGAIN: Duration = Duration::from_secs(10);
 pub fn run(config: Config) -> u8 {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let done = match runtime {
-        Ok(runtime) => runtime.block_on(serve(config)),
+        Ok(runtime) => {
+            let done = runtime.block_on(serve(config));
+            // All of ours has ended; what may still hang is a word to systemd.
+            runtime.shutdown_background();
+            done
+        }
         Err(error) => Err(anyhow::anyhow!("no runtime: {error}")),
     };
     match done {
@@ -63,11 +72,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let wiring = Wiring { receiver, ..Wiring::new(&config, broker(&config, &clock)?, fastrand::u64(..)) };
     let loops = tokio::spawn(gateway::run(engine.clone(), wiring, stop.clone()));
     let watchdog = tokio::spawn(feed(desk, clock.clone(), stop.clone()));
-    notify(&[sd_notify::NotifyState::Ready]);
+    notify(&clock, sd_notify::NotifyState::Ready).await;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), site = config.site.id, "running");
     signals(&engine, &config).await?;
     tracing::info!("stopping");
-    notify(&[sd_notify::NotifyState::Stopping]);
+    notify(&clock, sd_notify::NotifyState::Stopping).await;
     stop.cancel();
     loops.await?;
     for task in [Some(answering), page, Some(watchdog)].into_iter().flatten() {
@@ -156,6 +165,12 @@ pub fn outside(clock: &Clock, store: Store, opened: Opened) -> Result<Outside, c
     })
 }
 
+/// The same for what only reads: Kisi can't be written by it, whatever is asked.
+pub fn reading(clock: &Clock, store: Store, opened: Opened) -> Result<Outside, client::NoClient> {
+    let outside = outside(clock, store, opened)?;
+    Ok(Outside { kisi: ReadOnly::of(outside.kisi.clone()), ..outside })
+}
+
 /// The broker that the configuration names.
 pub fn broker(config: &Config, clock: &Clock) -> anyhow::Result<Arc<dyn Broker>> {
     let mqtt = &config.mqtt;
@@ -172,9 +187,10 @@ pub fn broker(config: &Config, clock: &Clock) -> anyhow::Result<Arc<dyn Broker>>
 
 /// Tells systemd that all loops go round. The clouds and the broker play no part: no restart brings those back.
 async fn feed(desk: Arc<dyn Desk>, clock: Clock, stop: CancellationToken) {
+    let mut last: Option<JoinHandle<()>> = None;
     loop {
-        if desk.health().is_live() {
-            notify(&[sd_notify::NotifyState::Watchdog]);
+        if desk.health().is_live() && last.as_ref().is_none_or(JoinHandle::is_finished) {
+            last = Some(tokio::task::spawn_blocking(|| tell(sd_notify::NotifyState::Watchdog)));
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -183,9 +199,14 @@ async fn feed(desk: Arc<dyn Desk>, clock: Clock, stop: CancellationToken) {
     }
 }
 
-/// Tells systemd, where that started us.
-fn notify(what: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(what) {
+/// Tells systemd, where that started us. It is not waited for long: no door depends on whether it listens.
+async fn notify(clock: &Clock, what: sd_notify::NotifyState<'static>) {
+    let _ = clock.timeout(NOTIFIED_WITHIN, tokio::task::spawn_blocking(move || tell(what))).await;
+}
+
+/// Blocks while nobody reads the socket and it is full, so it never runs where the gateway's own work does.
+fn tell(what: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[what]) {
         tracing::debug!(%error, "systemd could not be told");
     }
 }

@@ -57,6 +57,19 @@ pub fn pause(config: &Config, paused: bool) -> u8 {
 }
 
 /// The status for people.
+/// How far a clock is off, as one reads it.
+fn beside(ms: i64) -> String {
+    let off = chrono::TimeDelta::milliseconds(ms).abs();
+    let far = match (off.num_days(), off.num_hours(), off.num_minutes(), off.num_seconds()) {
+        (2.., ..) => format!("{} days", off.num_days()),
+        (_, 2.., ..) => format!("{} h", off.num_hours()),
+        (_, _, 2.., _) => format!("{} min", off.num_minutes()),
+        (_, _, _, 2..) => format!("{} s", off.num_seconds()),
+        _ => format!("{} ms", off.num_milliseconds()),
+    };
+    format!("{far} {}", if ms < 0 { "behind it" } else { "ahead of it" })
+}
+
 fn text(status: &Status, look: &Look) -> String {
     let mut out = String::new();
     let title = format!("gatehouse {} since {}", status.version, look.time(status.started_at));
@@ -69,7 +82,7 @@ fn text(status: &Status, look: &Look) -> String {
         out.push_str(&connection(name, link, look));
     }
     let mut line = |name: &str, text: &str| out.push_str(&look.paragraph(&format!("{name:<10}"), text));
-    let offset = status.clock.offset_ms.map(|ms| format!(", this machine's clock is {ms} ms ahead of it"));
+    let offset = status.clock.offset_ms.map(|ms| format!(", this machine's clock is {}", beside(ms)));
     line(
         "clock",
         &match status.clock.trusted {
@@ -169,5 +182,13 @@ next      Tue 2026-03-03 10:15 (10:15Z)
 last      Tue 2026-03-03 09:45 (09:45Z): 1 added, 2 removed in 900 ms
 ";
         assert_eq!(text(&status, &plain()), expected);
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_told_in_what_one_reads() {
+        let told = [12, -1_500, 90_000, -7_200_000, -29_121_681_860].map(beside);
+        let expected =
+            ["12 ms ahead of it", "1500 ms behind it", "90 s ahead of it", "2 h behind it", "337 days behind it"];
+        assert_eq!(told, expected);
     }
 }

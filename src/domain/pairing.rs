@@ -100,6 +100,26 @@ pub fn import(items: &[Listed], groups: &BTreeMap<GroupId, Group>, links: &[Link
     proposals.filter(|proposal| proposal.group.is_none_or(|group| !linked.contains(&(proposal.item, group)))).collect()
 }
 
+/// Where Nexudus names another group for a linked item than its links do. Gatehouse goes by the links alone; Nexudus'
+/// own integration would give that other group.
+pub fn disagree(items: &[Listed], links: &[Link]) -> Vec<String> {
+    let told = items.iter().filter_map(|listed| Some((listed, listed.group.as_deref()?.trim())));
+    let notes = told.filter_map(|(listed, text)| {
+        let ours: Vec<&Link> = links.iter().filter(|link| link.item == listed.item).collect();
+        let named = |group: &GroupId| group.to_string() == text;
+        if ours.is_empty() || ours.iter().any(|link| named(&link.group) || link.alternate.as_ref().is_some_and(named)) {
+            return None;
+        }
+        let groups: Vec<String> = ours.iter().map(|link| link.group.to_string()).collect();
+        let (item, name, groups) = (listed.item, &listed.name, groups.join(" and "));
+        Some(format!(
+            "Nexudus names Kisi group {text} for {item} ('{name}'), and the links name {groups}: correct whichever is \
+             wrong; 'gatehouse links import' shows all that Nexudus names"
+        ))
+    });
+    notes.collect()
+}
+
 fn alternates(links: &[Link]) -> BTreeSet<GroupId> {
     links.iter().filter_map(|link| link.alternate).collect()
 }
@@ -186,6 +206,31 @@ mod tests {
         let shown: Vec<(Option<GroupId>, bool)> = told.iter().map(|one| (one.group, one.sure)).collect();
         assert_eq!((shown[0], shown[2]), ((Some(GroupId(1)), true), (None, false)));
         assert!(!shown[1].1, "{told:?}");
+    }
+
+    /// Told where Nexudus names another group than every link of the item; not where it names one of them or none, nor
+    /// of an item that has no link.
+    #[test]
+    fn where_nexudus_names_another_group_than_the_links_it_is_told() {
+        let link = |id: u64, group: u64, alternate: Option<u64>| Link {
+            item: Item::Resource(ResourceId(id)),
+            group: GroupId(group),
+            alternate: alternate.map(GroupId),
+            before: Default::default(),
+            after: Default::default(),
+            share_with_team: false,
+            ignore_slots: false,
+        };
+        let links = [link(10, 1, None), link(10, 2, None), link(11, 1, Some(3)), link(12, 1, None)];
+        let told = |id, group| disagree(&[item(id, "Oak", group)], &links);
+        for (id, group) in [(10, Some(" 2 ")), (11, Some("3")), (12, None), (13, Some("9"))] {
+            assert_eq!(told(id, group), [""; 0], "{id} {group:?}");
+        }
+        for (id, group) in [(10, "3"), (11, "12"), (12, "Oak")] {
+            let notes = told(id, Some(group));
+            assert!(notes.len() == 1 && notes[0].contains(&format!("Kisi group {group} for resource {id} ('Oak')")));
+        }
+        assert!(told(10, Some("3"))[0].contains("the links name 1 and 2"));
     }
 
     /// What is pasted must pass `check`: no pair twice, no alternate, no group that is not there.

@@ -86,6 +86,8 @@ pub struct Time {
     disbelief: Option<(Disbelief, u32)>,
     nexudus: Option<(Duration, Timestamp)>,
     answered: Option<Duration>,
+    /// The trust as it last stood beside Nexudus' time of the same minute: what the ledger may know.
+    agreed: Option<Trust>,
 }
 
 /// At the monotonic reading `mono`, Kisi's time was between `low` and `high`.
@@ -158,9 +160,19 @@ impl Time {
         }
     }
 
-    /// An answer of Nexudus.
+    /// An answer of Nexudus. What Kisi said a moment before is compared with it, whichever of the two came first.
     pub fn hear_nexudus(&mut self, heard: Heard) {
         self.nexudus = Some((heard.came, heard.date));
+        let Some(trust) = self.trust.filter(|trust| heard.came.saturating_sub(trust.believed) <= SAME_MINUTE) else {
+            return;
+        };
+        let (date, nexudus) = (trust.at(heard.came).low, heard.date);
+        if (date - nexudus).abs() > APART {
+            // A doubt that stands is counted by Kisi's own answers.
+            self.disbelief.get_or_insert((Disbelief::AgainstNexudus { date, nexudus }, 1));
+        } else if self.disbelief.is_none() {
+            self.agreed = Some(trust);
+        }
     }
 
     fn disbelieve(&self, heard: &Heard) -> Option<Disbelief> {
@@ -169,17 +181,24 @@ impl Time {
         {
             return Some(Disbelief::BeforeLedger { date: heard.date, ledger });
         }
+        let nexudus = self.nexudus_at(heard.came)?;
+        ((heard.date - nexudus).abs() > APART).then_some(Disbelief::AgainstNexudus { date: heard.date, nexudus })
+    }
+
+    /// Nexudus' time, where it was told in the same minute.
+    fn nexudus_at(&self, mono: Duration) -> Option<Timestamp> {
         let (came, said) = self.nexudus?;
-        let since = heard.came.saturating_sub(came);
-        let nexudus = said + delta(since);
-        ((heard.date - nexudus).abs() > APART && since <= SAME_MINUTE)
-            .then_some(Disbelief::AgainstNexudus { date: heard.date, nexudus })
+        let since = mono.saturating_sub(came);
+        (since <= SAME_MINUTE).then(|| said + delta(since))
     }
 
     fn believe(&mut self, trust: Trust) {
         self.trust = Some(trust);
         self.jumped = None;
         self.disbelief = None;
+        if self.nexudus_at(trust.mono).is_some() {
+            self.agreed = Some(trust);
+        }
     }
 
     fn wonder(&mut self, why: Disbelief) {
@@ -205,9 +224,10 @@ impl Time {
         self.now(mono).or(kept).unwrap_or_else(|| self.ledger.map_or(wall, |ledger| ledger.max(wall)))
     }
 
-    /// The last time known to be right, for the ledger.
+    /// The last time known to be right, for the ledger: such as Nexudus agreed to, carried by the monotonic clock. What
+    /// Kisi alone says would, where it is wrong and ahead, have every later answer disbelieved after a restart.
     pub fn last_trusted(&self, mono: Duration) -> Option<Timestamp> {
-        self.now(mono).into_iter().chain(self.ledger).max()
+        self.agreed.map(|agreed| agreed.at(mono).low).into_iter().chain(self.ledger).max()
     }
 }
 
@@ -301,6 +321,80 @@ mod tests {
         // Nexudus has been silent for more than a minute: nothing to compare with.
         tell(&mut time, 90.0, at(START) + TimeDelta::minutes(6));
         assert!(time.now(Duration::from_secs(91)).is_some());
+    }
+
+    /// The order of the two answers is chance: a trust won a moment before Nexudus' word is in doubt by it.
+    #[test]
+    fn rule_4_nexudus_may_contradict_what_kisi_said_a_moment_before() {
+        let mut time = Time::starting(None);
+        tell(&mut time, 0.0, at(START) + TimeDelta::hours(3));
+        time.hear_nexudus(heard(1.0, at(START) + TimeDelta::seconds(1)));
+        assert_eq!((time.now(Duration::from_secs(2)), time.contradicted()), (None, None));
+        time.hear_nexudus(heard(2.0, at(START) + TimeDelta::seconds(2)));
+        assert_eq!(time.contradicted(), None, "only Kisi's answers count");
+        tell(&mut time, 3.0, at(START) + TimeDelta::hours(3));
+        assert!(matches!(time.contradicted(), Some(Disbelief::AgainstNexudus { .. })));
+        for second in [4.0, 5.0] {
+            tell(&mut time, second, at(START) + TimeDelta::seconds(second as i64));
+        }
+        assert!(time.now(Duration::from_secs(6)).is_some_and(|now| now < at(START) + TimeDelta::minutes(1)));
+    }
+
+    /// With Nexudus away, Kisi tells a time that is hours ahead, once or again and again, from the start or later; then
+    /// the right one. Neither this run nor one that starts at any moment of it is kept from writing for longer than two
+    /// answers.
+    #[test]
+    fn rule_4_a_time_ahead_that_kisi_alone_told_never_gets_into_the_ledger() {
+        for (right_first, wrong, nexudus_first) in
+            [(0, 1, false), (0, 7, false), (3, 1, false), (3, 2, false), (3, 7, true), (0, 7, true)]
+        {
+            let kept = at(START) - TimeDelta::hours(1);
+            let mut time = Time::starting(Some(kept));
+            let mut second = 0.0;
+            let mut answer = |time: &mut Time, off: TimeDelta| {
+                second += 65.0;
+                tell(time, second, at(START) + TimeDelta::seconds(second as i64) + off);
+                let mono = Duration::from_secs_f64(second + 0.1);
+                let right = at(START) + TimeDelta::seconds(second as i64);
+                let ledger = time.last_trusted(mono).expect("a time was kept before");
+                assert!(ledger >= kept && ledger <= right + TimeDelta::seconds(1), "{ledger} is ahead of {right}");
+                // The power goes now, and comes back with Kisi's time right.
+                let mut restarted = Time::starting(Some(ledger));
+                tell(&mut restarted, 1.0, right + TimeDelta::seconds(1));
+                assert!(restarted.now(Duration::from_secs(2)).is_some(), "writes are blocked by {ledger} at {right}");
+                time.now(mono)
+            };
+            if nexudus_first {
+                time.hear_nexudus(heard(60.0, at(START) + TimeDelta::seconds(60)));
+            }
+            for _ in 0..right_first {
+                answer(&mut time, TimeDelta::zero());
+            }
+            for _ in 0..wrong {
+                answer(&mut time, TimeDelta::hours(30));
+            }
+            answer(&mut time, TimeDelta::zero());
+            assert!(answer(&mut time, TimeDelta::zero()).is_some_and(|now| now < at(START) + TimeDelta::hours(1)));
+        }
+    }
+
+    /// What both agreed to is kept, and goes on by the monotonic clock while Nexudus is away.
+    #[test]
+    fn rule_4_the_ledger_gets_the_time_that_nexudus_agrees_to() {
+        for kisi_first in [true, false] {
+            let mut time = Time::starting(None);
+            let kisi = |time: &mut Time| tell(time, 1.0, at(START) + TimeDelta::seconds(1));
+            if kisi_first {
+                kisi(&mut time);
+                assert_eq!(time.last_trusted(Duration::from_secs(2)), None);
+            }
+            time.hear_nexudus(heard(2.0, at(START) + TimeDelta::seconds(32)));
+            if !kisi_first {
+                kisi(&mut time);
+            }
+            let later = time.last_trusted(Duration::from_secs(3600)).expect("agreed");
+            assert!((at(START) + TimeDelta::seconds(3600) - later).num_seconds().abs() <= 2, "{later}");
+        }
     }
 
     #[test]

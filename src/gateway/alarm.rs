@@ -189,7 +189,7 @@ fn told(drift: &Drift, state: &State) -> String {
 }
 
 fn store(state: &State) -> Said {
-    let failing = state.write_failed.iter().map(|why| format!("the store can't be written: {why}"));
+    let failing = state.refused.why().map(|why| format!("the store can't be written: {why}"));
     let notes: Vec<String> = failing.chain(state.store_notes.iter().cloned()).collect();
     // Each of the two files may have been set aside, and the operator must find both names.
     list_of("the store", &notes, FILES)

@@ -99,7 +99,7 @@ impl Desk for Counter {
         } else {
             None
         };
-        Health { loops, store_error: state.write_failed.clone(), waiting_for }
+        Health { loops, store_error: state.refused.why().next().map(str::to_owned), waiting_for }
     }
 
     fn metrics(&self) -> Vec<Family> {
@@ -206,7 +206,7 @@ impl Counter {
         let why = match read {
             Ok(Ok(())) => return None,
             Ok(Err(why)) => why,
-            Err(_) => "it takes longer than a minute".to_owned(),
+            Err(_) => "it takes longer than a minute, as while Kisi's quota goes to changes under way".to_owned(),
         };
         Some(format!("the clouds could not be read anew ({why}): this goes by what was read before"))
     }

@@ -336,8 +336,9 @@ impl Engine {
     /// Whether the system's clock is earlier than the ledger or than this build (rules 4).
     fn wall_is_behind(&self, state: &State) -> bool {
         let wall = self.clock.wall();
-        let ledger = state.time.last_trusted(self.clock.mono().0);
-        ledger.is_some_and(|ledger| wall < ledger) || wall.timestamp() < BUILT_AFTER
+        let mono = self.clock.mono().0;
+        let known = state.time.now(mono).max(state.time.last_trusted(mono));
+        known.is_some_and(|known| wall < known) || wall.timestamp() < BUILT_AFTER
     }
 
     /// A kind of call succeeded.

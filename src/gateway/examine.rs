@@ -6,6 +6,7 @@ use super::engine::{Cloud, Engine};
 use super::reading::{check_zone, leads_nowhere};
 use super::state::State;
 use crate::domain::compare::compare;
+use crate::domain::pairing::disagree;
 use crate::domain::plan::{Drift, Plan};
 use crate::domain::{GroupId, Item, Rules, Timestamp, UserId};
 use crate::kisi::roster::{Role, Scope};
@@ -14,6 +15,8 @@ use crate::report::desk::LedgerReport;
 
 /// How the roles of an owner end (Kisi API notes, 1).
 const OWNER: &str = "owner";
+/// For how many linked items the group that Nexudus names is looked up.
+const COMPARED: usize = 20;
 
 /// What was found at one service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,8 +44,10 @@ pub async fn examine(engine: &Engine, ledger: Option<LedgerReport>) -> Vec<Found
     let kisi = super::read_roster(engine).await;
     let nexudus = super::read_nexudus(engine).await;
     let plans = plans(engine).await;
+    let mut named = Vec::new();
     if nexudus.is_ok() {
         check_zone(engine).await;
+        named = groups_named(engine).await;
     }
     let own = engine.state().own_user;
     let roles = match own {
@@ -53,17 +58,33 @@ pub async fn examine(engine: &Engine, ledger: Option<LedgerReport>) -> Vec<Found
     let rules = engine.rules();
     let plan = if kisi.is_ok() { engine.preview(now).plan } else { Plan::default() };
     let state = engine.state();
-    vec![
+    let (no_nexudus, no_kisi) = (nexudus.is_err(), kisi.is_err());
+    let mut found = vec![
         of_nexudus(&state, nexudus),
         of_kisi(&state, kisi, own, roles, &plan, has_ledger),
-        of_links(&state, &rules, plans, &plan, now),
+        of_links(&state, &rules, (plans, named), &plan, now),
         of_access(&plan),
-    ]
+    ];
+    // Nothing is called right that could not be looked at.
+    for found in found.iter_mut().filter(|found| found.wrong.is_empty()) {
+        let needed = match found.name {
+            "links" => no_nexudus || no_kisi,
+            "access" => no_kisi,
+            _ => false,
+        };
+        if needed {
+            let cloud = if no_kisi { "Kisi" } else { "Nexudus" };
+            found.wrong.push(format!("not looked at, since {cloud} could not be read"));
+        }
+    }
+    found
 }
 
 fn of_nexudus(state: &State, read: Result<(), String>) -> Found {
-    let refused = state.refusals.iter().filter(|((cloud, _), _)| *cloud == Cloud::Nexudus).map(|(_, why)| why.clone());
-    let mut wrong: Vec<String> = read.err().into_iter().chain(refused).collect();
+    let mut wrong: Vec<String> = read.err().into_iter().collect();
+    let refused = state.refusals.iter().filter(|((cloud, _), _)| *cloud == Cloud::Nexudus).map(|(_, why)| why);
+    let unsaid: Vec<String> = refused.filter(|why| !wrong.iter().any(|said| said.contains(*why))).cloned().collect();
+    wrong.extend(unsaid);
     wrong.extend(state.link_notes.get("zone").into_iter().flatten().cloned());
     wrong.dedup();
     let (customers, bookings) = (state.snapshot.customers.len(), state.snapshot.bookings.len());
@@ -131,7 +152,9 @@ fn of_kisi(
     Found { name: "kisi", wrong: read.err().into_iter().collect(), warnings, right }
 }
 
-fn of_links(state: &State, rules: &Rules, plans: Vec<String>, plan: &Plan, now: Timestamp) -> Found {
+/// `read`: what is wrong with links of plans, and where Nexudus names other groups.
+fn of_links(state: &State, rules: &Rules, read: (Vec<String>, Vec<String>), plan: &Plan, now: Timestamp) -> Found {
+    let (plans, named) = read;
     let notes = state.link_notes.iter().filter(|(of, _)| !matches!(**of, "zone" | "roster" | "events"));
     let mut wrong: Vec<String> = notes.flat_map(|(_, notes)| notes.iter().cloned()).collect();
     wrong.extend(plans);
@@ -146,6 +169,7 @@ fn of_links(state: &State, rules: &Rules, plans: Vec<String>, plan: &Plan, now: 
         })
         .collect();
     warnings.extend(shared(state, plan));
+    warnings.extend(named);
     let comparison = compare(&state.known(rules, now));
     let writers = state.hands.writers(&state.known(rules, now), &plan.drift);
     warnings.extend(writers.iter().map(|writer| {
@@ -187,6 +211,27 @@ fn of_access(plan: &Plan) -> Found {
     });
     let right = "accounts are managed as configured".to_owned();
     Found { name: "access", wrong: keeping.into_iter().collect(), right, ..Found::default() }
+}
+
+/// Where Nexudus names another group than the links, for as many items as there are calls for: each costs one.
+async fn groups_named(engine: &Engine) -> Vec<String> {
+    let rules = engine.rules();
+    let items: BTreeSet<Item> = rules.links.iter().map(|link| link.item).collect();
+    let items: Vec<Item> = items.into_iter().filter(|item| !matches!(item, Item::Plan(_))).collect();
+    let read = &items[..items.len().min(COMPARED)];
+    let mut notes = match engine.nexudus.listed(read).await {
+        Ok(listed) => disagree(&listed, &rules.links),
+        Err(error) => vec![format!("the Kisi groups that Nexudus names could not be read: {error}")],
+    };
+    if read.len() < items.len() {
+        notes.push(format!(
+            "the Kisi groups that Nexudus names were compared for {} of {} linked items; 'gatehouse links import' reads \
+             them all",
+            read.len(),
+            items.len()
+        ));
+    }
+    notes
 }
 
 /// Price plans are read for their names alone, so here only.

@@ -35,6 +35,8 @@ pub async fn run(engine: Arc<Engine>, mut link: watch::Receiver<LinkState>, stop
         if beat {
             said = now;
             engine.retry_store().await;
+        } else {
+            engine.note_store();
         }
         engine.tell(beat);
         if now.since(tidied) >= TIDIED {

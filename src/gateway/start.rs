@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use super::alerts::Alerts;
 use super::connection::Link;
 use super::engine::{Cloud, Engine, Parts, Settings};
+use super::kept::Refused;
 use super::letters::{AllTold, Letters};
 use super::state::{Decision, State};
 use crate::clock::Clock;
@@ -149,6 +150,8 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
     let ledger = store.load_ledger()?;
     let mut roster = store.load_roster()?;
     complete(&mut roster, &ledger);
+    let mut refused = Refused::default();
+    refused.note(&store.troubles(), clock.mono());
     let next_intent = ledger.intents.keys().next_back().copied().unwrap_or(0);
     Ok(State {
         snapshot: store.load_snapshot()?,
@@ -187,7 +190,7 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         dirty: true,
         store_notes: store_notes(opened),
         ledger_lost: opened.ledger_lost(),
-        write_failed: store.trouble().map(|error| error.to_string()),
+        refused,
         refusals: Default::default(),
         certificate_time: None,
         kisi_missed: None,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::alerts::Alerts;
 use super::connection::Link;
 use super::engine::Cloud;
+use super::kept::Refused;
 use super::letters::Letters;
 use crate::clock::Mono;
 use crate::domain::contest::Contests;
@@ -141,8 +142,8 @@ pub struct State {
     pub store_notes: Vec<String>,
     /// The ledger was lost before this run: what is ours, and which events were published, is not known.
     pub ledger_lost: bool,
-    /// Why the store could not be written when it was last tried.
-    pub write_failed: Option<String>,
+    /// What the disk refused of the store lately.
+    pub refused: Refused,
     /// A sign-in or right that is refused, by what asked for it.
     pub refusals: BTreeMap<(Cloud, &'static str), String>,
     /// A certificate that is not valid at this box's time.

@@ -116,6 +116,10 @@ pub async fn whole_pass(engine: &Engine, yes: bool) -> Result<PlanReport, String
         let left = decision.go.len();
         rest.remarks.push(format!("interrupted: about {left} changes are left; run 'gatehouse apply' again"));
     }
+    let waiting = decision.go.len();
+    if tally.done.is_empty() && waiting > 0 && !may_write(engine) {
+        rest.remarks.push(format!("{waiting} changes wait and none was made: see 'gatehouse plan'"));
+    }
     let (guard, groups) = (rest.guard, rest.groups);
     Ok(PlanReport { guard, groups, ..PlanReport::new(rest.id, &tally.done, &decision.held, rest.remarks) })
 }

@@ -66,7 +66,10 @@ pub enum KisiError {
         error: ApiError,
     },
     /// Kisi refuses this key (401 or 403). Nothing is written until a read has succeeded (rules 8).
-    #[error("{call}: Kisi refuses the key ({why}); check the key, the role of its user, then send SIGHUP")]
+    #[error(
+        "{call}: Kisi refuses the key ({why}); for a right that is missing, mend the role of the key's user, then \
+         'systemctl reload gatehouse'; for a new key, 'systemctl restart gatehouse'"
+    )]
     Refused {
         /// What was tried, or would have been.
         call: String,

@@ -6,6 +6,7 @@
 pub mod backoff;
 pub mod client;
 pub mod pace;
+pub mod read_only;
 pub mod watch;
 
 use std::future::Future;

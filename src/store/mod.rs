@@ -109,6 +109,17 @@ pub struct Stats {
     pub ledger_bytes: Option<u64>,
 }
 
+/// A file whose last use failed.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// Which.
+    pub part: Part,
+    /// Why.
+    pub why: StoreError,
+    /// How many transactions of it have failed in this run.
+    pub failures: u64,
+}
+
 /// The store. Cheap to clone; the files are closed when the last clone goes.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Inner>);
@@ -158,6 +169,16 @@ impl Store {
         Ok(Store::on_backends(InMemoryBackend::new(), InMemoryBackend::new())?.0)
     }
 
+    /// Looks at the store in `dir` and touches nothing of it: what is damaged is read as if it were new, and stays where
+    /// it is. Whatever is committed goes to memory alone. Not for a store that somebody writes to meanwhile.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn peek(dir: &Path) -> Result<(Store, Opened), StoreError> {
+        let over = |part: Part| source::stand_in_for(&dir.join(part.file_name()));
+        Store::on_backends(over(Part::Cache)?, over(Part::Ledger)?)
+    }
+
     /// A store on storage of the caller's, which can lose or tear what was not synced. Commits are made as for
     /// [`Store::in_memory`]. A backend of 0 bytes is a fresh one; a damaged one is cleared and made anew. `close` and
     /// the locks of the backends are not used.
@@ -193,7 +214,16 @@ impl Store {
 
     /// Why a file could not be read or written when that was last tried; `None`: all is well.
     pub fn trouble(&self) -> Option<StoreError> {
-        self.ledger().trouble().or_else(|| self.cache().trouble())
+        self.troubles().into_iter().next().map(|trouble| trouble.why)
+    }
+
+    /// The same of each file, the ledger first.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let of = |(part, file): (Part, &File)| {
+            let why = file.trouble()?;
+            Some(Trouble { part, why, failures: file.counts.failures.load(Ordering::Relaxed) })
+        };
+        [(Part::Ledger, self.ledger()), (Part::Cache, self.cache())].into_iter().filter_map(of).collect()
     }
 
     /// Tries again where the last use of a file failed: a disk that was full may have room. [`Store::trouble`] says what

@@ -284,6 +284,17 @@ impl Source {
     }
 }
 
+/// A file's bytes, to be read; none, where there is no file. What is written goes to memory alone.
+pub(super) fn stand_in_for(path: &Path) -> Result<StandIn, StoreError> {
+    let failed = |error| disk("open", path, error);
+    let under: Option<Arc<dyn StorageBackend>> = match fs::File::open(path) {
+        Ok(file) => Some(Arc::new(FileBackend::new(file).map_err(|error| failed(io::Error::other(error)))?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(failed(error)),
+    };
+    StandIn::over(under).map_err(failed)
+}
+
 fn damaged(path: &Path, n: u32) -> PathBuf {
     path.with_extension(format!("redb.damaged-{n}"))
 }

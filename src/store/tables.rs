@@ -21,7 +21,7 @@ use crate::domain::{Timestamp, UserId};
 pub(super) const FORMAT: u64 = 1;
 
 /// One of the two files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// What was read from the clouds, and can be read again.

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 /// Holds the text to the file of that name.
 #[track_caller]
-fn held(name: &str, text: &str) {
+pub fn held(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gatehouse/golden").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, text).unwrap();

@@ -8,6 +8,8 @@
 )]
 
 mod explain;
+#[path = "../../fuzz/src/lib.rs"]
+mod fuzz;
 mod golden;
 mod guard;
 #[cfg(feature = "demo")]

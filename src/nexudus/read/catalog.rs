@@ -44,20 +44,38 @@ impl Reader {
         Ok(all)
     }
 
+    /// These items with the groups that Nexudus keeps for them, each read by its id. Price plans have none and are left
+    /// out, as is what is not there.
+    pub async fn listed(&self, items: &[Item]) -> Result<Vec<Listed>, NexudusError> {
+        let mut all = Vec::new();
+        for item in items {
+            let (list, id) = match item {
+                Item::Resource(id) => (&RESOURCES, id.0),
+                Item::Pass(id) => (&PASS_KINDS, id.0),
+                Item::Desk(id) => (&DESKS, id.0),
+                Item::Plan(_) => continue,
+            };
+            let Some(row) = self.by_id::<ItemRow>(list, id).await? else { continue };
+            all.push(Listed { item: *item, group: named(&row), name: row.name.unwrap_or_default() });
+        }
+        Ok(all)
+    }
+
     /// The text that Nexudus keeps for the item's group; price plans have none, desks `AccessControlGroupId` alone.
     async fn group_of(&self, list: &List, item: Item, row: &ItemRow) -> Result<Option<String>, NexudusError> {
-        let said = |row: &ItemRow| {
-            let of = |field: &Option<Option<String>>| field.clone().flatten().filter(|text| !text.trim().is_empty());
-            of(&row.kisi_group_id).or_else(|| of(&row.access_control_group_id))
-        };
         let complete = match item {
             Item::Plan(_) => return Ok(None),
             Item::Desk(_) => row.access_control_group_id.is_some(),
             _ => row.kisi_group_id.is_some() && row.access_control_group_id.is_some(),
         };
         if complete {
-            return Ok(said(row));
+            return Ok(named(row));
         }
-        Ok(self.by_id::<ItemRow>(list, row.id).await?.as_ref().and_then(said).or_else(|| said(row)))
+        Ok(self.by_id::<ItemRow>(list, row.id).await?.as_ref().and_then(named).or_else(|| named(row)))
     }
+}
+
+fn named(row: &ItemRow) -> Option<String> {
+    let of = |field: &Option<Option<String>>| field.clone().flatten().filter(|text| !text.trim().is_empty());
+    of(&row.kisi_group_id).or_else(|| of(&row.access_control_group_id))
 }

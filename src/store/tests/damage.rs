@@ -151,3 +151,30 @@ fn put(dir: &Path, table: &str, key: &[u8], value: &[u8]) {
     txn.open_table(TableDefinition::<&[u8], &[u8]>::new(table)).unwrap().insert(key, value).unwrap();
     txn.commit().unwrap();
 }
+
+/// Who only looks changes no byte and no name, also where the ledger is damaged, and keeps nobody out.
+#[test]
+fn contract_1_a_look_at_the_store_touches_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let content = |dir: &Path| -> BTreeMap<String, Vec<u8>> {
+        let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        files.map(|path| (path.display().to_string(), fs::read(path).unwrap())).collect()
+    };
+    for damaged in [false, true] {
+        if damaged {
+            damage(dir.path(), Part::Ledger, |bytes| bytes.truncate(30_000));
+        }
+        let before = content(dir.path());
+        let (store, opened) = Store::peek(dir.path()).unwrap();
+        assert_eq!(matches!(opened.ledger, Opening::SetAside { .. }), damaged);
+        assert_eq!(store.load_ledger().unwrap().owned.len(), if damaged { 0 } else { ROWS as usize });
+        commit(&store, |batch| batch.own(&owned(ROWS + 1, 5))).unwrap();
+        drop(store);
+        assert!(content(dir.path()) == before, "something was touched");
+    }
+    let nowhere = tempfile::tempdir().unwrap();
+    let (store, _) = Store::peek(nowhere.path()).unwrap();
+    assert_eq!(store.load_ledger().unwrap().owned.len(), 0);
+    assert_eq!(content(nowhere.path()).len(), 0, "none is made");
+}

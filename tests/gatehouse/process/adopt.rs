@@ -33,7 +33,7 @@ fn enabled(rig: &Rig, name: &str) -> bool {
     rig.kisi(|kisi, _| kisi.user_by_email(&email).unwrap().access_enabled)
 }
 
-/// The way that docs/operating.md describes: try beside the other, compare, switch it off, adopt, switch on. Nobody is
+/// The way that docs/moving-from-the-cloud-integration.md describes: try beside the other, compare, switch it off, adopt, switch on. Nobody is
 /// without access for a moment, and what it left too much goes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn contract_1_moving_in_beside_the_running_integration_takes_access_from_nobody() {

@@ -9,14 +9,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use gatehouse::domain::LockId;
 use gatehouse::store::Store;
 use gatehouse::twin::kisi::{Assignment, Creator, Id};
 
-use super::rig::{BOARDROOM, Rig};
+use serde_json::Value;
+
+use super::rig::{BOARDROOM, ROOT, Rig};
 
 /// How often systemd is told, with some patience.
 const FED_WITHIN: Duration = Duration::from_secs(20);
+
+/// The store is tried again every half minute: twice at least within that.
+const TRIES: TimeDelta = TimeDelta::seconds(65);
+/// The store's files, each of which may be refused by itself.
+const FILES: usize = 2;
 
 /// How large the file system is: some times what a small site's store takes.
 const SIZE: u64 = 12 << 20;
@@ -121,6 +129,25 @@ async fn until_all_came(rig: &mut Rig, uuids: &[String]) {
     .await;
 }
 
+/// What was said on `alert/store` while somebody listened.
+fn store_alerts(rig: &Rig) -> Vec<Value> {
+    let told = rig.watcher.on_topic(&format!("{ROOT}/alert/store"));
+    told.iter().filter(|message| !message.retained).map(|message| message.json()).collect()
+}
+
+/// Over more than one of its own tries to write again, the alert stands as it is: after what was said `before` it is
+/// said once, and in other words only where the second file is refused as well.
+async fn stays_told(rig: &mut Rig, before: usize) {
+    let begun = rig.now();
+    rig.until("two more tries of the store", 90, |rig| (rig.now() - begun > TRIES).then_some(())).await;
+    let told = store_alerts(rig);
+    let told = &told[before..];
+    assert!(told.iter().all(|alert| alert["active"] == true), "it flaps: {told:#?}");
+    let since: Vec<&Value> = told.iter().map(|alert| &alert["since"]).collect();
+    assert!(since.windows(2).all(|pair| pair[0] == pair[1]), "it is one and the same: {told:#?}");
+    assert!((1..=FILES).contains(&told.len()), "it is said over and over: {told:#?}");
+}
+
 /// Whether the watchdog is told from now on that all is going round.
 fn is_fed(systemd: &UnixDatagram) -> bool {
     systemd.set_nonblocking(true).unwrap();
@@ -175,6 +202,7 @@ async fn promise_7_a_full_disk_is_told_loses_nothing_and_goes_on_when_there_is_r
 
     disk.fill();
     uuids.extend(tap(&rig, stranger, 3_000));
+    let told = store_alerts(&rig).len();
     let alert = rig.until_alert("store", true, 60).await;
     assert!(alert["message"].as_str().unwrap().contains("written"), "{alert}");
     let (status, health) = rig.get("/healthz").unwrap();
@@ -189,6 +217,7 @@ async fn promise_7_a_full_disk_is_told_loses_nothing_and_goes_on_when_there_is_r
     assert!(rig.gateway.as_mut().unwrap().ended().is_none(), "it goes on\n{}", rig.tail());
     assert!(is_fed(&systemd), "a restart would make no room, so the watchdog is not to bring one about");
     every_row_is_known(&rig, &disk);
+    stays_told(&mut rig, told).await;
 
     // The power goes as well, and comes back with the disk as full as before.
     rig.kill();
@@ -199,6 +228,9 @@ async fn promise_7_a_full_disk_is_told_loses_nothing_and_goes_on_when_there_is_r
     rig.until_alert("store", true, 60).await;
     assert!(rig.gateway.as_mut().unwrap().ended().is_none(), "no crash loop\n{}", rig.tail());
     every_row_is_known(&rig, &disk);
+    // A start knows of nothing before its first write is refused.
+    let unknown = store_alerts(&rig).iter().take_while(|alert| alert["active"] == false).count();
+    stays_told(&mut rig, unknown).await;
 
     disk.free();
     rig.until("Ben's row once there is room", 60, |rig| rig.row("Ben", rig.boardroom.group)).await;
@@ -210,5 +242,50 @@ async fn promise_7_a_full_disk_is_told_loses_nothing_and_goes_on_when_there_is_r
     until_all_came(&mut rig, &missing).await;
     rig.kill();
     every_row_is_known(&rig, &disk);
+    rig.finish().await;
+}
+
+/// A box whose disk has no room when it is started for the first time: it runs and tells so, and reads both clouds; it
+/// writes nothing to Kisi, since no ledger could know of it; killed, it comes back to the same. With room it begins its
+/// work, without a restart, and answers verbs on its socket.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_7_a_first_start_without_any_room_waits_for_it_and_then_begins() {
+    let Some((mut rig, disk)) = on_a_disk().await else { return };
+    rig.customer(90_210, "Ada");
+    rig.book(90_210, BOARDROOM, rig.in_min(-5), rig.in_min(60));
+    let socket = rig.directory.path().join("notify");
+    let systemd = UnixDatagram::bind(&socket).unwrap();
+    rig.world.env.push(("NOTIFY_SOCKET".to_owned(), socket.display().to_string()));
+    disk.fill();
+    for start in 0..2 {
+        if start > 0 {
+            rig.kill();
+            rig.watch_anew().await;
+        }
+        rig.start();
+        let alert = rig.until_alert("store", true, 60).await;
+        assert!(alert["message"].as_str().unwrap().contains("written"), "{alert}");
+        let (status, health) = rig.until("an answer", 20, |rig| rig.get("/healthz")).await;
+        assert_eq!(status, 503, "{health}");
+        let read = rig.nexudus_calls("UpdatedOn");
+        rig.until("both clouds to be read", 40, |rig| (rig.nexudus_calls("UpdatedOn") >= read + 2).then_some(())).await;
+        assert!(rig.gateway.as_mut().unwrap().ended().is_none(), "no crash loop\n{}", rig.tail());
+        assert!(is_fed(&systemd), "a restart would make no room");
+        assert_eq!(rig.kisi_writes(), 0, "nothing is written that no ledger knows");
+    }
+    stays_told(&mut rig, 0).await;
+
+    disk.free();
+    rig.until("Ada's row once there is room", 60, |rig| rig.row("Ada", rig.boardroom.group)).await;
+    rig.until_alert("store", false, 60).await;
+    rig.until("health", 20, |rig| rig.get("/healthz").filter(|(status, _)| *status == 200)).await;
+    rig.until_verb(&["explain", "ada@example.org", "--json"], |told| told["allowed"] == true).await;
+    rig.kill();
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["cache.redb", "ledger.redb"] {
+        std::fs::copy(disk.seen().join(name), copy.path().join(name)).unwrap();
+    }
+    let (store, _) = Store::open(copy.path()).unwrap();
+    assert_eq!(store.load_ledger().unwrap().owned.len(), 1, "the ledger knows what was made");
     rig.finish().await;
 }

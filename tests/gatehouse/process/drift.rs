@@ -1,8 +1,9 @@
 //! Other hands at work while the gateway runs: rules 5, promise 3.
 
 use gatehouse::twin::kisi::{Assignment, Creator, Group, Honoured, User};
+use gatehouse::twin::nexudus::Entity;
 use gatehouse::twin::nexudus::switches::Limits;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::gateway::Output;
 use super::rig::{BOARDROOM, Rig};
@@ -196,6 +197,14 @@ async fn contract_1_check_online_says_what_should_be_known_though_it_works() {
         let hours = Group { id: group, name: "Boardroom".to_owned(), ..Group::default() };
         kisi.add_group(Group { time_restriction_enabled: true, ..hours });
     });
+    {
+        // As Nexudus' own integration would have it, and as lists may leave it out.
+        let mut nexudus = rig.nexudus.lock().unwrap();
+        let site = nexudus.at(rig.clock.wall());
+        site.set(Entity::Resource, BOARDROOM, json!({ "KisiGroupId": "99999" })).unwrap();
+        nexudus.switch(|switches| switches.lists_without_access = true);
+    }
+    let mut ledger = Vec::new();
     for running in [true, false] {
         let check = check_beside(&rig).await;
         assert_eq!(check.exit, 0, "{check:?}");
@@ -206,9 +215,12 @@ async fn contract_1_check_online_says_what_should_be_known_though_it_works() {
         assert!(!warnings.iter().any(|w| w.contains("not in the ledger")), "ours are known: {warnings:?}");
         let (ok, _, warnings) = service(&check, "links");
         assert!(ok && warnings.iter().any(|w| w.contains("time restriction of its own")), "{warnings:?}");
+        assert!(warnings.iter().any(|w| w.contains("Nexudus names Kisi group 99999")), "{warnings:?}");
         if running {
             rig.stop().await;
+            ledger = std::fs::read(rig.store().join("ledger.redb")).unwrap();
         }
     }
+    assert!(ledger == std::fs::read(rig.store().join("ledger.redb")).unwrap(), "a check writes to no store");
     rig.finish().await;
 }

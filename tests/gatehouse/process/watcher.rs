@@ -1,6 +1,7 @@
 //! What a subscriber sees: mosquitto's own, which knows of every message whether it was retained.
 
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -58,6 +59,20 @@ impl Watcher {
             Some(Message { retained, topic, payload })
         };
         whole.lines().filter_map(read).filter(|message| !message.topic.starts_with("$SYS")).collect()
+    }
+
+    /// How many bytes have come.
+    pub fn length(&self) -> u64 {
+        std::fs::metadata(&self.file).unwrap().len()
+    }
+
+    /// What has come after so many bytes, as it stands in the file.
+    pub fn since(&self, length: u64) -> String {
+        let mut file = File::open(&self.file).unwrap();
+        file.seek(SeekFrom::Start(length)).unwrap();
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// All on that topic, oldest first.

@@ -27,6 +27,9 @@ const PLACE: i64 = 8801;
 const PEOPLE: usize = 6;
 const ROOMS: usize = 2;
 
+/// How late Kisi shows an event.
+const EVENT_DELAY_MS: [u64; 2] = [0, 3000];
+
 fn customer(person: usize) -> i64 {
     95_000 + i64::try_from(person).unwrap()
 }
@@ -60,7 +63,7 @@ fn furnish(twins: &Twins, ignored: bool) -> Site {
         &json!({"limits": "off", "snapshot": "at_once", "snapshot_of_deleted": "at_once"}),
     );
     let patch = if ignored { "ignored" } else { "taken" };
-    kisi.say("PATCH", "switches", &json!({"event_delay_ms": [0, 3000], "patch_window": patch}));
+    kisi.say("PATCH", "switches", &json!({"event_delay_ms": EVENT_DELAY_MS, "patch_window": patch}));
     let mut site = Site { groups: [0; ROOMS], locks: [0; ROOMS], tappers: vec![CLEANER, MANAGER] };
     for place in 0..ROOMS {
         let name = format!("Kill room {place}");
