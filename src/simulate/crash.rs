@@ -355,7 +355,8 @@ impl Crashed {
         let mut failures: Vec<String> =
             self.gatehouse.is_live().err().map(|dead| dead.to_string()).into_iter().collect();
         self.gatehouse.stop().await;
-        if let (Some(first), Some(last)) = (lock(&failed).first(), lock(&failed).last()) {
+        let failed = std::mem::take(&mut *lock(&failed));
+        if let (Some(first), Some(last)) = (failed.first(), failed.last()) {
             self.stage.begins(Trouble::Disk, *first);
             self.stage.ends(Trouble::Disk, *last);
         }
