@@ -45,9 +45,14 @@ pub(super) fn accounts(
             continue;
         }
         let person = persons.get(&user.id).copied();
-        let met = person.map(|person| first_note(known, user, person.customers.clone(), Some(person.email.clone())));
-        let met = met.or_else(|| strangers.remove(&user.id));
-        one(known, user, person, met, kept.contains(&user.id), plan);
+        let noted = known.ledger.accounts.get(&user.id);
+        let met = || match person {
+            Some(person) => Some(first_note(known, user, person.customers.clone(), Some(person.email.clone()))),
+            None => strangers.remove(&user.id),
+        };
+        if let Some(account) = noted.cloned().or_else(met) {
+            one(known, user, person, account, kept.contains(&user.id), plan);
+        }
     }
 }
 
@@ -59,10 +64,9 @@ fn without_grants(
     people: &BTreeMap<Email, Person>,
     matcher: &Matcher<'_>,
 ) -> BTreeMap<UserId, Account> {
-    let marked = |user: &User| user.marked_site().is_some_and(|site| site == known.rules.site);
     let manage = known.rules.existing_users == ExistingUsers::Manage;
     let strangers = known.roster.users.values().filter(|user| !known.ledger.accounts.contains_key(&user.id));
-    let strangers: Vec<&User> = strangers.filter(|user| manage || marked(user)).collect();
+    let strangers: Vec<&User> = strangers.filter(|user| manage || marked(known, user)).collect();
     if strangers.is_empty() {
         return BTreeMap::new();
     }
@@ -76,8 +80,8 @@ fn without_grants(
         let email = user.email.as_ref().filter(|email| !people.contains_key(*email));
         let theirs = email.and_then(|email| Some((email, customers.get(email)?)));
         let theirs = theirs.filter(|(email, ids)| matcher.find(email, ids) == Match::User(user.id));
-        let marked = user.marked_customer().filter(|_| marked(user));
-        let ids = match (theirs, marked) {
+        let of_mark = user.marked_customer().filter(|_| marked(known, user));
+        let ids = match (theirs, of_mark) {
             (Some((_, ids)), _) => ids.clone(),
             (None, Some(customer)) => vec![customer],
             (None, None) => return None,
@@ -87,12 +91,11 @@ fn without_grants(
     strangers.into_iter().filter_map(note).collect()
 }
 
-/// `met`: the first note of the user, where there is something to note. `kept`: a customer of this user has an e-mail
-/// that was not followed, so its note must not forget them.
-fn one(known: &Known<'_>, user: &User, person: Option<&Person>, met: Option<Account>, kept: bool, plan: &mut Plan) {
+/// `account`: what is noted of the user, or the first note. `kept`: a customer of this user has an e-mail that was not
+/// followed, so its note must not forget them.
+fn one(known: &Known<'_>, user: &User, person: Option<&Person>, account: Account, kept: bool, plan: &mut Plan) {
     let noted = known.ledger.accounts.get(&user.id);
     let access = person.and_then(|person| access(known, person));
-    let Some(account) = noted.cloned().or(met) else { return };
     let mut next = account.clone();
     if let Some(person) = person {
         let mut customers = person.customers.clone();
@@ -129,15 +132,19 @@ fn one(known: &Known<'_>, user: &User, person: Option<&Person>, met: Option<Acco
 
 /// What is known of a user who is met for the first time. One that carries our mark was made or suspended by us.
 fn first_note(known: &Known<'_>, user: &User, customers: Vec<CustomerId>, email: Option<Email>) -> Account {
-    let marked = user.marked_site().is_some_and(|site| site == known.rules.site);
     Account {
         user: user.id,
         customers,
         email,
-        managed: marked && known.rules.existing_users == ExistingUsers::Assign,
+        managed: marked(known, user) && known.rules.existing_users == ExistingUsers::Assign,
         no_access_since: None,
         adopted_suspended: false,
     }
+}
+
+/// Whether this site made or suspended the user.
+fn marked(known: &Known<'_>, user: &User) -> bool {
+    user.marked_site().is_some_and(|site| site == known.rules.site)
 }
 
 /// Whether the person has a grant now or to come within the horizon, and how soon the account must be usable.
