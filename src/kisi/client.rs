@@ -17,7 +17,7 @@ use super::wire::{self, Row};
 use crate::clock::{Clock, Mono};
 use crate::domain::snapshot::Aside;
 use crate::net::backoff::retry_after;
-use crate::net::pace::{Class, Pace, Pair};
+use crate::net::pace::{Class, Pace, Pair, Series};
 use crate::net::{Http, HttpError, Method, Request, Response, Secretive};
 
 /// How long an answer may take.
@@ -100,6 +100,11 @@ pub(super) struct Listed<T> {
 }
 
 impl KisiClient {
+    /// Calls of that class that are made one after another: see [`Pace::series`].
+    pub fn series(&self, class: Class) -> Series {
+        self.pace.series(class)
+    }
+
     /// A client. `pace` is shared with nobody who is not a call to Kisi.
     pub fn new(http: Arc<dyn Http>, clock: Clock, pace: Pace, settings: Settings) -> KisiClient {
         let next_set = tokio::sync::Mutex::new(Mono::default());

@@ -89,6 +89,8 @@ struct Book {
     spent: VecDeque<Mono>,
     /// Second turns of pairs that are not spent yet: they count as spent now, whenever now is.
     reserved: usize,
+    /// Who works through calls one after another, and of which class the next one is.
+    series: Vec<(u64, Class)>,
     /// No turn before this.
     held: Mono,
     since_events: usize,
@@ -102,6 +104,7 @@ impl Book {
             tickets: 0,
             spent: VecDeque::new(),
             reserved: 0,
+            series: Vec::new(),
             held: Mono::default(),
             since_events: 0,
         }
@@ -125,6 +128,14 @@ impl Book {
     fn next(&self) -> Option<Waiter> {
         let needs = Class::ALL.map(|class| self.first_of(class).map(|waiter| waiter.need));
         self.first_of(next_class(needs, self.since_events)?)
+    }
+
+    /// When that waiter may go: a turn is left for one gap to a series that goes before it.
+    fn due(&self, waiter: Waiter) -> Option<Mono> {
+        let free = self.free_at(waiter.need)?;
+        let yields = self.series.iter().any(|(_, class)| *class < waiter.class);
+        let share_spent = waiter.class == Class::Events && self.since_events + 1 >= EVENTS_SHARE;
+        Some(if yields && !share_spent { free.plus(self.rate.gap) } else { free })
     }
 
     /// When `need` turns are free at once; `None`: not before a pair's second turn is spent or given back.
@@ -195,6 +206,16 @@ impl Pace {
         Pair { inner: Arc::clone(&self.0) }
     }
 
+    /// Calls that are made one after another, each once the answer of the one before is there: until it is dropped, the
+    /// turns between them are not given to lower classes, though nobody claims them for a moment.
+    pub fn series(&self, class: Class) -> Series {
+        let mut book = self.0.book();
+        book.tickets += 1;
+        let ticket = book.tickets;
+        book.series.push((ticket, class));
+        Series { inner: Arc::clone(&self.0), ticket }
+    }
+
     /// No turn before `at`: the cloud said 'too many', or when to come again. An earlier hold is never shortened.
     pub fn hold_until(&self, at: Mono) {
         {
@@ -222,7 +243,7 @@ impl Pace {
                 let mut book = self.0.book();
                 match book.next().filter(|waiter| waiter.ticket == place.ticket) {
                     None => None,
-                    Some(me) => match book.free_at(need) {
+                    Some(me) => match book.due(me) {
                         Some(at) if at <= self.0.clock.mono().plus(ROUNDING) => {
                             book.grant(me, at.max(self.0.clock.mono()));
                             return;
@@ -282,6 +303,30 @@ impl Drop for Pair {
             let mut book = self.inner.book();
             book.reserved = book.reserved.saturating_sub(1);
         }
+        self.inner.changed.notify_waiters();
+    }
+}
+
+/// Calls under way one after another: see [`Pace::series`].
+#[derive(Debug)]
+pub struct Series {
+    inner: Arc<Inner>,
+    ticket: u64,
+}
+
+impl Series {
+    /// The next call is of that class.
+    pub fn goes_on_as(&self, class: Class) {
+        for series in self.inner.book().series.iter_mut().filter(|(ticket, _)| *ticket == self.ticket) {
+            series.1 = class;
+        }
+        self.inner.changed.notify_waiters();
+    }
+}
+
+impl Drop for Series {
+    fn drop(&mut self) {
+        self.inner.book().series.retain(|(ticket, _)| *ticket != self.ticket);
         self.inner.changed.notify_waiters();
     }
 }

@@ -171,3 +171,36 @@ async fn a_newcomer_that_hands_the_turn_to_events_wakes_them() {
     let all = async { while waiting.join_next().await.is_some() {} };
     assert!(clock.timeout(ms(10_000), all).await.is_ok());
 }
+
+/// Twenty calls in a row of one class, each claimed 100 ms after the one before, while others wait: how long they take.
+async fn a_series_among_others(class: Class, others: Class) -> Duration {
+    let (clock, pace) = pace(4.0);
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let pace = pace.clone();
+        waiting.spawn(async move { pace.claim(others).await });
+    }
+    tokio::task::yield_now().await;
+    let from = clock.mono();
+    let series = pace.series(class);
+    for _ in 0..20 {
+        pace.claim(class).await;
+        clock.sleep(ms(100)).await;
+    }
+    drop(series);
+    let took = clock.mono().since(from);
+    clock.sleep(Duration::from_secs(20)).await;
+    while waiting.try_join_next().is_some() {}
+    assert!(waiting.is_empty(), "nobody waits for ever");
+    took
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_7_calls_made_one_after_another_lose_no_turn_to_lower_classes() {
+    let took = a_series_among_others(Class::Write, Class::Roster).await;
+    assert!(took <= ms(20 * 250 + 350), "{took:?}: the first turn may be another's");
+    let took = a_series_among_others(Class::Open, Class::Events).await;
+    assert!((ms(24 * 250)..=ms(26 * 250)).contains(&took), "{took:?}: one in five is for events");
+    let took = a_series_among_others(Class::Write, Class::Close).await;
+    assert!(took >= ms(59 * 250), "{took:?}: what is more urgent goes first");
+}
