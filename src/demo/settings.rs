@@ -105,6 +105,8 @@ pub struct Settings {
     pub roster_s: i64,
     /// `kisi.requests_per_second`.
     pub requests_per_second: i64,
+    /// How long an answer of Kisi takes at most, without faults.
+    pub kisi_answers_ms: i64,
     /// `access.before`.
     pub before_s: i64,
     /// `access.after`.

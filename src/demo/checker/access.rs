@@ -63,7 +63,7 @@ pub(super) fn only_while_entitled(case: &Case<'_>) -> Findings {
         for at in moments(case, pair) {
             let open = rows.iter().any(|held| held.ours && held.opens_at(at));
             found.checked += u64::from(open);
-            let held = case.excuses.held(pair, at) || held_unheard(case, pair, at);
+            let held = case.excuses.held(pair, at) || held_unheard(case, pair, at) || case.excuses.in_turn(at);
             let over = stretch.see(open && !case.knowledge.may(pair, at) && !held, at);
             over.into_iter().for_each(|seen| found.breach(tell(seen)));
         }

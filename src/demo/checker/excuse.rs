@@ -7,7 +7,7 @@ use super::Evidence;
 use super::held::Roster;
 use super::knowledge::{CALLS, RECONNECT};
 use super::oracle::Pair;
-use super::time::{Calendar, Ms, NEVER, Windows, instant, ms, seconds};
+use super::time::{Calendar, Ms, NEVER, Windows, instant, ms};
 use crate::demo::diary::{Hand, Trouble};
 
 /// By pair and by person, when what may be excused.
@@ -23,6 +23,8 @@ pub struct Excuses {
     silent: Windows,
     /// When the broker could be told nothing, and until all of it must have been told after that.
     unheard: Windows,
+    /// When the gateway took one row after another away.
+    queue: Windows,
 }
 
 impl Excuses {
@@ -37,10 +39,10 @@ impl Excuses {
             }
             let since = alert["since"].as_str().and_then(instant).unwrap_or(*at).min(*at);
             let removals = alert["detail"]["removals"].as_array().map(Vec::as_slice).unwrap_or_default();
-            // What was approved goes at the quota's pace: a read and a removal each. One call in five is for events,
-            // and a turn that comes before the answer to the last call goes to others.
-            let calls = i64::try_from(removals.len()).unwrap_or_default() * 2 * 5 / 3;
-            let going = CALLS + seconds(calls / evidence.settings.requests_per_second.max(1));
+            // What was approved goes at the quota's pace, or at that of the answers where these take longer: a read and
+            // a removal each, one call after the other. One call in five is for events.
+            let calls = i64::try_from(removals.len()).unwrap_or_default() * 2 * 5 / 4;
+            let going = CALLS + calls * a_call(evidence);
             let until = guard.get(n + 1).map_or(NEVER, |(next, _, _)| calendar.after(*next, going));
             for removal in removals {
                 let Some(email) = removal["person"]["user"].as_u64().and_then(|user| roster.emails.get(&user)) else {
@@ -65,6 +67,7 @@ impl Excuses {
             people: merged(people),
             suspended: merged(suspended(evidence, roster)),
             unheard: Windows::merged(unheard),
+            queue: Windows::merged(queue(evidence, roster)),
             silent: Windows::merged(silent.map(|span| (ms(span.from), ms(span.until))).collect()),
         }
     }
@@ -72,6 +75,11 @@ impl Excuses {
     /// Whether the guard said that it holds the removal of that pair at that moment.
     pub fn held(&self, pair: &Pair, at: Ms) -> bool {
         self.held.get(pair).is_some_and(|spans| spans.contains(at))
+    }
+
+    /// Whether the gateway was taking away one row after another then, as fast as it may: the next ones wait their turn.
+    pub fn in_turn(&self, at: Ms) -> bool {
+        self.queue.contains(at)
     }
 
     /// Whether the guard could not say then what it holds.
@@ -93,6 +101,19 @@ impl Excuses {
     pub fn told(&self, from: Ms, until: Ms) -> bool {
         !self.silent.meets(from, until)
     }
+}
+
+/// How long one call to Kisi takes among many, one after the other.
+fn a_call(evidence: &Evidence<'_>) -> Ms {
+    let settings = evidence.settings;
+    (1_000 / settings.requests_per_second.max(1)).max(settings.kisi_answers_ms)
+}
+
+/// From each row that the gateway took away before its end until the next one must be through: a read, a removal, and
+/// a call of somebody else's.
+fn queue(evidence: &Evidence<'_>, roster: &Roster) -> Vec<(Ms, Ms)> {
+    let rows = roster.pairs.values().flatten().filter(|held| held.ours && held.until < held.valid_until);
+    rows.map(|held| (held.until, held.until + 3 * a_call(evidence))).collect()
 }
 
 fn suspended(evidence: &Evidence<'_>, roster: &Roster) -> BTreeMap<String, Vec<(Ms, Ms)>> {

@@ -30,7 +30,7 @@ pub(super) const CLEANER: u64 = 700_010;
 /// How many doors there are.
 const DOORS: u64 = 30;
 /// What every answer takes, in milliseconds.
-const LATENCY_MS: (u64, u64) = (50, 400);
+pub(super) const LATENCY_MS: (u32, u32) = (50, 400);
 
 /// The doors, the groups, and which door is in which group.
 pub(super) struct Doors {
@@ -185,7 +185,7 @@ pub(super) fn kisi(people: &[Person]) -> (KisiTwin, Doors) {
         hard.cache_keeps_windows = false;
         hard.requests_per_second = 5;
     });
-    twin.faults.latency_ms = LATENCY_MS;
+    twin.faults.latency_ms = (LATENCY_MS.0.into(), LATENCY_MS.1.into());
     twin.faults.seed = 7;
     (twin, plan)
 }
@@ -216,7 +216,7 @@ pub(super) fn nexudus(people: &[Person]) -> Result<(NexudusTwin, Vec<Booked>, Ac
         hard.comma_blank = true;
         hard.fraction = 3;
     });
-    twin.faults.latency_ms = LATENCY_MS;
+    twin.faults.latency_ms = (LATENCY_MS.0.into(), LATENCY_MS.1.into());
     twin.faults.seed = 11;
     let site = twin.at(start() - TimeDelta::days(3));
     site.add_location(LOCATION, "Harbour House", ZONE)?;

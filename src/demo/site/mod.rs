@@ -207,6 +207,7 @@ pub fn settings() -> Settings {
         state_s: 60,
         roster_s: 600,
         requests_per_second: 4,
+        kisi_answers_ms: clouds::LATENCY_MS.1.into(),
         before_s: 900,
         after_s: 900,
         prestage_s: 86_400,

@@ -28,7 +28,7 @@ fn one<T: Clone>(of: &[T], rng: &mut Rng) -> T {
 }
 
 /// Kisi before the run.
-pub(super) fn kisi(site: &Site, seed: u64, rng: &mut Rng) -> KisiTwin {
+pub(super) fn kisi(site: &mut Site, seed: u64, rng: &mut Rng) -> KisiTwin {
     let organization = Organization { id: 5150, name: "Simulated".to_owned(), domain: "simulated".to_owned() };
     let mut twin = KisiTwin::new(organization, seed);
     let built = site.start - TimeDelta::days(90);
@@ -72,6 +72,7 @@ pub(super) fn kisi(site: &Site, seed: u64, rng: &mut Rng) -> KisiTwin {
     twin.add_key(KISI_KEY, Key { user: KEY_USER, refused: None, writes_refused: None });
     strangers(&mut twin, site, &known, rng);
     ways_of_kisi(&mut twin, seed, rng);
+    site.settings.kisi_answers_ms = i64::try_from(twin.faults.latency_ms.1).unwrap_or(i64::MAX);
     twin
 }
 

@@ -107,7 +107,7 @@ pub fn build(seed: u64) -> Result<Built, SetupError> {
     let mut rng = Rng::with_seed(seed ^ 0x51_7e);
     let rng = &mut rng;
     let mut site = drawn(rng);
-    let kisi = clouds::kisi(&site, seed, rng);
+    let kisi = clouds::kisi(&mut site, seed, rng);
     let nexudus = clouds::nexudus(&mut site, seed, rng)?;
     Ok(Built { nexudus, kisi, site })
 }

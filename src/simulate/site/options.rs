@@ -48,6 +48,8 @@ pub(super) fn settings(rng: &mut Rng) -> Settings {
         state_s: one(&[60, 300], rng),
         roster_s: one(&[300, 600, 1_800], rng),
         requests_per_second: one(&[2, 4, 4, 5], rng),
+        // What the twin takes is drawn with its other ways.
+        kisi_answers_ms: 0,
         before_s: one(&[0, 300, 900, 900, 1_800], rng),
         after_s: one(&[0, 300, 900, 900], rng),
         prestage_s: one(&[0, 600, 3_600, 6 * 3_600, 86_400, 86_400], rng),
