@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde::Serialize;
 
-use super::{DeskId, EmailPattern, GroupId, PassKindId, PlanId, ResourceId, Zone};
+use super::{DeskId, EmailPattern, GroupId, PassKindId, PlanId, ResourceId, Timestamp, Window, Zone};
+
+/// Bookings that gave access until so long ago are still read.
+const JUST_ENDED: TimeDelta = TimeDelta::hours(1);
 
 /// What in Nexudus is tied to a Kisi group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -158,6 +162,18 @@ impl Rules {
             desks: any(|item| matches!(item, Item::Desk(_))),
             teams: self.links.iter().any(|link| link.share_with_team),
         }
+    }
+
+    /// Which bookings must be read at that time: those that overlap this. A booking gives access before it begins and
+    /// after it ends, so more is read than the horizon alone, and what has just ended once more. `None`: at the end of
+    /// all time.
+    pub fn reach(&self, now: Timestamp) -> Option<Window> {
+        let span = |span: Duration| TimeDelta::from_std(span).unwrap_or_default();
+        let before = self.links.iter().map(|link| link.before).max().unwrap_or_default();
+        let after = self.links.iter().map(|link| link.after).max().unwrap_or_default();
+        let from = now.checked_sub_signed(span(after) + JUST_ENDED)?;
+        let until = now.checked_add_signed(span(self.horizon) + span(before))?;
+        Window::new(Some(from), Some(until))
     }
 
     /// The links of that item.

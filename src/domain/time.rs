@@ -213,6 +213,11 @@ impl Time {
         (!stale).then(|| trust.at(mono).low)
     }
 
+    /// Whether the last answer said another time than was expected: the next one settles which is right.
+    pub fn doubted(&self) -> bool {
+        self.disbelief.is_some()
+    }
+
     /// What is not believed, once a second answer was not believed either: then it is an alert.
     pub fn contradicted(&self) -> Option<Disbelief> {
         self.disbelief.filter(|(_, times)| *times > 1).map(|(why, _)| why)

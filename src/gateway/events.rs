@@ -38,7 +38,7 @@ const HINTED_APART: Duration = Duration::from_secs(2);
 /// What a webhook tells of may reach the record after it: the record is looked at once more then.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
 
-/// While Kisi's time is not known, nothing is asked and it is looked again after this: at the very first start the
+/// While Kisi's time is not known, the record is not read and it is looked again after this: at the very first start the
 /// record begins as soon as that is known, however slow the pace.
 const TIME_AWAITED: Duration = Duration::from_secs(1);
 
@@ -67,20 +67,21 @@ pub fn fault_of(error: &KisiError) -> Fault {
 
 /// Reads the record until `stop`: at its pace, and when a webhook says that something happened.
 pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
-    let (mut failures, mut hinted) = (0, false);
+    let (mut failures, mut doubts, mut hinted) = (0, 0, false);
     loop {
         engine.beat("events");
         let began = engine.clock.mono();
         let Some(done) = stop.run_until_cancelled(poll(&engine, failures > 0)).await else { return };
         let wait = match done {
-            Ok(true) => Duration::ZERO,
-            Ok(false) => {
-                failures = 0;
-                match (engine.trusted_now(), hinted) {
-                    (None, _) => engine.settings.events.min(TIME_AWAITED),
-                    (Some(_), true) => engine.settings.events.min(SECOND_LOOK),
-                    (Some(_), false) => engine.settings.events,
-                }
+            Ok(Next::More) => Duration::ZERO,
+            Ok(Next::Later) => {
+                (failures, doubts) = (0, 0);
+                if hinted { engine.settings.events.min(SECOND_LOOK) } else { engine.settings.events }
+            }
+            Ok(Next::TimeUnknown) => engine.settings.events.min(TIME_AWAITED),
+            Ok(Next::TimeDoubted) => {
+                doubts += 1;
+                doubled(TIME_AWAITED, PAUSE_MAX, doubts)
             }
             Err(error) => {
                 tracing::debug!(error, "the record could not be read");
@@ -102,15 +103,27 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     }
 }
 
-/// One reading; `failing`: the last one failed. Whether there is more to be read at once.
-async fn poll(engine: &Engine, failing: bool) -> Result<bool, String> {
+/// When the record is to be looked at again.
+enum Next {
+    /// At once: there is more.
+    More,
+    /// At its pace.
+    Later,
+    /// Kisi has not said its time yet; the roster's reading, which is under way, brings it.
+    TimeUnknown,
+    /// Kisi's last answer said another time than was expected.
+    TimeDoubted,
+}
+
+/// One reading; `failing`: the last one failed.
+async fn poll(engine: &Engine, failing: bool) -> Result<Next, String> {
     // A full outbox stops the reading, not the keeping: Kisi keeps the record (rules 7).
     if engine.state().outbox >= OUTBOX_FULL {
         engine.told.notify_one();
-        return Ok(false);
+        return Ok(Next::Later);
     }
     // The record is read by Kisi's time; before that is known there is no telling what 'until now' means.
-    let Some(now) = engine.trusted_now() else { return Ok(false) };
+    let Some(now) = engine.trusted_now() else { return settle_time(engine).await };
     let (mark, mut rereads) = begin(engine, now).await.map_err(|error| error.to_string())?;
     let kind = record::due(rereads.hour, rereads.night, now);
     let mut interval = record::interval(mark, now, kind);
@@ -148,7 +161,25 @@ async fn poll(engine: &Engine, failing: bool) -> Result<bool, String> {
         engine.told.notify_one();
         follow(engine, fresh).await;
     }
-    Ok(interval.more)
+    Ok(if interval.more { Next::More } else { Next::Later })
+}
+
+/// Two answers that agree settle what Kisi's time is (rules 4), and nothing is written before: where nothing else is
+/// asked of Kisi for a while, something is asked for this alone.
+async fn settle_time(engine: &Engine) -> Result<Next, String> {
+    if !engine.state().time.doubted() {
+        return Ok(Next::TimeUnknown);
+    }
+    match engine.kisi.own_user().await {
+        Ok(_) => {
+            engine.succeeded(Cloud::Kisi, CALL);
+            Ok(Next::TimeDoubted)
+        }
+        Err(error) => {
+            engine.failed(Cloud::Kisi, CALL, fault_of(&error), error.to_string());
+            Err(error.to_string())
+        }
+    }
 }
 
 fn note_reread(rereads: &mut Rereads, kind: Kind, now: Timestamp) {

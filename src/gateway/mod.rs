@@ -8,6 +8,7 @@ mod adopt;
 pub mod alarm;
 pub mod alerts;
 mod answers;
+mod behind;
 mod catalog;
 pub mod connection;
 mod desk;
@@ -27,6 +28,7 @@ mod roster;
 mod sabotage;
 mod start;
 pub mod state;
+mod strangers;
 mod sync;
 mod wires;
 

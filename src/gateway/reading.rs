@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::connection::Fault;
 use super::engine::{Cloud, Engine};
 use super::state::State;
+use super::strangers;
 use crate::clock::Mono;
-use crate::domain::snapshot::{Absorbed, Entity, Listing, Record, Shelf, Snapshot};
-use crate::domain::{BookingId, CustomerId, Item, Rules, Timestamp, Window};
+use crate::domain::snapshot::{Entity, Listing, Record, Shelf, Snapshot};
+use crate::domain::{BookingId, Item, Rules, Timestamp};
 use crate::nexudus::error::NexudusError;
 use crate::nexudus::read::{Brought, Known, Reading, ZoneCheck};
 use crate::nexudus::schedule::{Job, Outcome, Schedule};
@@ -25,10 +26,10 @@ use crate::store::Batch;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Bookings that ended so long ago are forgotten: no rule asks for them any more.
 const PAST: TimeDelta = TimeDelta::hours(48);
-/// How long after it was asked for singly an unknown customer is asked for again.
-const ASKED_AGAIN: Duration = Duration::from_secs(3600);
-/// How many unknown customers are read singly at a time.
-const SINGLY: usize = 20;
+/// Nexudus was away where no list was read for so many times `nexudus.changes`, the pace of the slowest updates, and
+/// at least for that long.
+const OUTAGE: u32 = 3;
+const OUTAGE_FLOOR: Duration = Duration::from_secs(60);
 /// How often the location's zone is compared.
 const ZONE_CHECKED: Duration = Duration::from_secs(12 * 3600);
 
@@ -104,9 +105,28 @@ async fn reader(
         {
             desk.tried.lock().unwrap_or_else(PoisonError::into_inner).insert(entity);
         }
+        catch_up(engine, desk, job, outcome);
         desk.schedule().done(job, engine.clock.mono(), calls, outcome);
         desk.changed.notify_waiters();
         note(engine, desk);
+    }
+}
+
+/// What is still to be read after an outage, this reading done.
+fn catch_up(engine: &Engine, desk: &Desk, job: Job, outcome: Outcome) {
+    let (outage, updates): (_, Vec<Job>) = {
+        let schedule = desk.schedule();
+        ((schedule.paces().changes * OUTAGE).max(OUTAGE_FLOOR), schedule.updates().collect())
+    };
+    let mut state = engine.state();
+    let caught_up = match outcome {
+        Outcome::Read | Outcome::Cancellations => state.behind.read(job, engine.clock.mono(), outage, updates),
+        Outcome::Failed { refused: true, all: false, .. } => state.behind.refused(job),
+        Outcome::Failed { .. } => false,
+    };
+    drop(state);
+    if caught_up {
+        engine.sync.notify_one();
     }
 }
 
@@ -213,10 +233,7 @@ fn whole(snapshot: &Snapshot, entity: Entity) -> Option<(Timestamp, Timestamp)> 
 async fn perform(engine: &Engine, job: Job) -> (u32, Outcome) {
     let began = engine.guess();
     let rules = engine.rules();
-    let horizon = TimeDelta::from_std(rules.horizon).unwrap_or(TimeDelta::days(14));
-    let longest_after = rules.links.iter().map(|link| link.after).max().unwrap_or_default();
-    let behind = TimeDelta::from_std(longest_after).unwrap_or_default() + TimeDelta::hours(1);
-    let Some(window) = Window::new(Some(began - behind), Some(began + horizon)) else { return (1, Outcome::Read) };
+    let Some(window) = rules.reach(began) else { return (1, Outcome::Read) };
     let known = Known::of(&engine.state().snapshot);
     match engine.nexudus.perform(job, window, &known, began).await {
         Ok(brought) => {
@@ -225,7 +242,7 @@ async fn perform(engine: &Engine, job: Job) -> (u32, Outcome) {
             if take(engine, job, brought).await {
                 engine.sync.notify_one();
             }
-            read_strangers(engine).await;
+            strangers::read(engine).await;
             (calls, outcome)
         }
         Err(error) => {
@@ -337,7 +354,8 @@ where
 }
 
 /// Bookings: one that a cancellation names is gone as soon as one reading no longer shows it (rules 6). That is a
-/// positive word on this booking, so it holds also where nothing else is left in the list.
+/// positive word on this booking, so it holds also where nothing else is left in the list, and for one that lies beyond
+/// the horizon: were it still there, it would be read when it comes within.
 fn bookings(
     engine: &Engine,
     state: &mut State,
@@ -353,7 +371,7 @@ fn bookings(
         .snapshot
         .bookings
         .iter()
-        .filter(|row| row.within(&scope) && !shown.contains(&row.id) && !aside.contains(&row.id.0))
+        .filter(|row| !shown.contains(&row.id) && !aside.contains(&row.id.0))
         .filter(|row| engine.nexudus.cancelled(row))
         .map(|row| row.id)
         .collect();
@@ -418,52 +436,6 @@ pub(super) fn leads_nowhere(rules: &Rules, there: &BTreeSet<u64>, id: impl Fn(It
     missing
         .map(|link| format!("the link of {} leads nowhere: Nexudus does not have it; correct the [[link]]", link.item))
         .collect()
-}
-
-/// Customers of new bookings, passes and contracts who have not been read yet: each is read at once.
-async fn read_strangers(engine: &Engine) {
-    let now = engine.clock.mono();
-    let strangers: Vec<CustomerId> = {
-        let state = engine.state();
-        let snapshot = &state.snapshot;
-        if snapshot.customers.whole().is_none() {
-            return;
-        }
-        let of_bookings = snapshot.bookings.iter().filter_map(|booking| booking.customer);
-        let of_passes = snapshot.passes.iter().map(|pass| pass.customer);
-        let of_contracts = snapshot.contracts.iter().map(|contract| contract.customer);
-        let all: BTreeSet<CustomerId> = of_bookings.chain(of_passes).chain(of_contracts).collect();
-        all.into_iter()
-            .filter(|id| snapshot.customers.get(*id).is_none())
-            .filter(|id| state.strangers.get(id).is_none_or(|asked| now.since(*asked) >= ASKED_AGAIN))
-            .take(SINGLY)
-            .collect()
-    };
-    for id in strangers {
-        // The complete readings of customers bring it otherwise, or it is none.
-        engine.state().strangers.insert(id, now);
-        match engine.nexudus.customer(id).await {
-            Ok(Some(customer)) => {
-                let mut batch = Batch::new();
-                {
-                    let mut state = engine.state();
-                    let began = engine.clock_guess(&state);
-                    let listing = Listing { rows: vec![customer], aside: Vec::new(), whole: None, began };
-                    let absorbed: Absorbed<CustomerId> = state.snapshot.customers.absorb(listing);
-                    batch.shelf(Entity::Customers, &state.snapshot.customers, &absorbed);
-                    state.dirty = true;
-                }
-                let _ = engine.commit(batch).await;
-                engine.sync.notify_one();
-            }
-            Ok(None) => {}
-            Err(error) => {
-                engine.state().strangers.remove(&id);
-                tracing::warn!(customer = %id, %error, "a customer could not be read");
-                return;
-            }
-        }
-    }
 }
 
 /// Whether the location's zone in Nexudus is `site.timezone`.

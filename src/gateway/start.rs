@@ -183,6 +183,7 @@ fn restore(store: &Store, opened: &Opened, config: &Config, clock: &Clock) -> Re
         outbox_since: None,
         last_sync: None,
         read_once: false,
+        behind: Default::default(),
         next_intent,
         looked_up: Default::default(),
         asked_for: Default::default(),

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::alerts::Alerts;
+use super::behind::Behind;
 use super::connection::Link;
 use super::engine::Cloud;
 use super::kept::Refused;
@@ -128,6 +129,8 @@ pub struct State {
     pub last_sync: Option<LastSync>,
     /// Whether every list has been asked for once in this run: before, nothing is decided.
     pub read_once: bool,
+    /// Which lists are still to be read after an outage of Nexudus.
+    pub behind: Behind,
     /// The number of the next intent.
     pub next_intent: u64,
     /// Intents of rows that were taken away to be made anew, which have been looked up in this run.

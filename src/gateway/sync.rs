@@ -21,10 +21,11 @@ use crate::clock::Mono;
 use crate::domain::Timestamp;
 use crate::domain::guard::loses;
 use crate::domain::ledger::{Fact, Intent};
-use crate::domain::plan::{Action, Change};
+use crate::domain::plan::{Action, Change, Urgency};
 use crate::kisi::error::{Fault as CallFault, KisiError};
-use crate::kisi::write::{Ctx, Failure, Outcome};
+use crate::kisi::write::{Ctx, Failure, Outcome, class_of};
 use crate::net::backoff::{doubled, spread};
+use crate::net::pace::Series;
 use crate::report::LastSync;
 use crate::report::plan::PlanReport;
 use crate::store::{Batch, Key};
@@ -199,6 +200,7 @@ async fn keep(
 
 async fn carry_out_all(engine: &Engine, decision: &Decision, tally: &mut Tally) -> Next {
     let mut made = 0;
+    let mut series: Option<Series> = None;
     for change in &decision.go {
         if engine.state().dirty || made >= PASS_MAX {
             return Next::Again;
@@ -217,6 +219,8 @@ async fn carry_out_all(engine: &Engine, decision: &Decision, tally: &mut Tally) 
             continue;
         }
         made += 1;
+        let class = class_of(change.urgency);
+        series.get_or_insert_with(|| engine.kisi.series(class)).goes_on_as(class);
         // Hundreds of changes take minutes at Kisi's rate.
         engine.beat("sync");
         match carry_out(engine, change, tally).await {
@@ -229,10 +233,14 @@ async fn carry_out_all(engine: &Engine, decision: &Decision, tally: &mut Tally) 
     if made > 0 { Next::Again } else { Next::Wait }
 }
 
-/// Whether the change waits: for its user to be made, after a failure, or because another hand keeps removing the row.
+/// Whether the change waits: for its user to be made, after a failure, because another hand keeps removing the row, or
+/// for what changed in Nexudus during an outage.
 fn set_aside(engine: &Engine, change: &Change) -> bool {
     let (mono, now) = (engine.clock.mono(), engine.guess());
     let state = engine.state();
+    if change.urgency > Urgency::Close && state.behind.waits(mono) {
+        return true;
+    }
     let added = matches!(change.action, Action::Added { .. });
     let waits_for_user = added && change.person.user.is_none();
     let slot = change.person.user.zip(change.group()).filter(|_| added);

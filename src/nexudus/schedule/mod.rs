@@ -217,6 +217,11 @@ impl Schedule {
         turns.min_by_key(|(at, turn, _)| (*at, *turn)).map(|(at, _, job)| (at, job))
     }
 
+    /// The readings of updates and cancellations, which say what changed.
+    pub fn updates(&self) -> impl Iterator<Item = Job> {
+        self.lanes.iter().map(|lane| lane.job).filter(|job| !matches!(job, Job::Whole(_)))
+    }
+
     /// Notes that the job begins: it is not named again until it is done.
     pub fn begin(&mut self, job: Job, now: Mono) {
         if let Some(lane) = self.lane(job) {

@@ -104,3 +104,13 @@ fn rule_6_with_the_cache_lost_the_guard_counts_over_the_rows_in_kisi() {
         assert_eq!((verdict.of, verdict.held.len()), (20, if second == 0 { 0 } else { 10 }));
     }
 }
+
+#[test]
+fn rule_6_every_booking_that_gives_access_within_the_horizon_is_read() {
+    let mut rules = crate::world::rules();
+    let early = Link { before: std::time::Duration::from_secs(2 * 3600), ..rules.links[0].clone() };
+    let late = Link { after: std::time::Duration::from_secs(3 * 3600), ..rules.links[0].clone() };
+    rules.links.extend([early, late]);
+    let reach = rules.reach(at("2026-12-01T08:00:00Z"));
+    assert_eq!(reach, Some(window("2026-12-01T04:00:00Z", "2026-12-15T10:00:00Z")));
+}
