@@ -18,8 +18,10 @@ use crate::store::Batch;
 pub(super) enum Halt {
     /// Kisi has not said who we are.
     Unready,
-    /// Kisi does not answer, or the store can't be written.
+    /// Kisi does not answer.
     Silent,
+    /// The store can't be written.
+    Disk,
 }
 
 /// What a call is judged against; `None` before Kisi has said who we are.
@@ -95,7 +97,7 @@ pub(super) async fn look_up(engine: &Engine, now: Timestamp) -> Result<(), Halt>
             state.dirty = true;
         }
         if engine.commit(batch).await.is_err() {
-            return Err(Halt::Silent);
+            return Err(Halt::Disk);
         }
         if let Some(error) = unread {
             engine.failed(Cloud::Kisi, CALL, fault_of(&error), error.to_string());

@@ -37,6 +37,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A pause after a failure, and the longest.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// The longest pause while the store can't be written: where there is room again, somebody may be at a door.
+const DISK_PAUSE_MAX: Duration = Duration::from_secs(8);
 /// How long a change that Kisi refused for itself alone is set aside, and the longest.
 const PARK: Duration = Duration::from_secs(30);
 const PARK_MAX: Duration = Duration::from_secs(3600);
@@ -52,6 +54,8 @@ enum Next {
     Wait,
     /// Kisi does not answer: wait a while.
     Pause,
+    /// The store can't be written: nothing is done before it can.
+    Disk,
 }
 
 /// Keeps Kisi as it should be, until `stop`.
@@ -76,10 +80,14 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
                 failures += 1;
                 spread(doubled(PAUSE, PAUSE_MAX, failures), engine.clock.mono())
             }
+            Next::Disk => {
+                failures += 1;
+                doubled(PAUSE, DISK_PAUSE_MAX, failures)
+            }
         };
         engine.tell(false);
-        // A pause is not cut short by a wake: what is wrong is on Kisi's side.
-        let paused = next == Next::Pause;
+        // A pause is not cut short by a wake: what is wrong is on Kisi's side, or the disk's.
+        let paused = matches!(next, Next::Pause | Next::Disk);
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
@@ -107,6 +115,10 @@ pub async fn whole_pass(engine: &Engine, yes: bool) -> Result<PlanReport, String
             Next::Pause => {
                 let error = engine.state().kisi.error().unwrap_or_else(|| "no answer".to_owned());
                 return Err(format!("Kisi: {error}; {} changes were made before", tally.done.len()));
+            }
+            Next::Disk => {
+                let why = engine.state().refused.why().next().unwrap_or("the store can't be written").to_owned();
+                return Err(format!("{why}; {} changes were made before", tally.done.len()));
             }
         }
     }
@@ -157,12 +169,13 @@ async fn pass(engine: &Engine, tally: &mut Tally) -> Next {
             Ok(()) => {}
             Err(Halt::Unready) => return Next::Wait,
             Err(Halt::Silent) => return Next::Pause,
+            Err(Halt::Disk) => return Next::Disk,
         }
     }
     let before = engine.state().guard.clone();
     let decision = engine.decide(now);
     if keep(engine, &decision, &before).await.is_err() {
-        return Next::Pause;
+        return Next::Disk;
     }
     intents::forget_unwanted(engine).await;
     if !may_write(engine) {
@@ -227,6 +240,7 @@ async fn carry_out_all(engine: &Engine, decision: &Decision, tally: &mut Tally) 
             Step::Done => {}
             Step::Again => return Next::Again,
             Step::Pause => return Next::Pause,
+            Step::Disk => return Next::Disk,
         }
     }
     // What was made is no longer to be made: one more look says so, and what comes next.
@@ -254,15 +268,17 @@ enum Step {
     Done,
     /// Decide anew.
     Again,
-    /// Kisi does not answer, or the store can't be written.
+    /// Kisi does not answer.
     Pause,
+    /// The store can't be written.
+    Disk,
 }
 
 async fn carry_out(engine: &Engine, change: &Change, tally: &mut Tally) -> Step {
     if let Action::Adopted { row: Some(row), .. } = &change.action {
         return match adopt::take_back(engine, change, *row).await {
             true => Step::Done,
-            false => Step::Pause,
+            false => Step::Disk,
         };
     }
     let Some(now) = engine.trusted_now() else { return Step::Pause };
@@ -271,7 +287,7 @@ async fn carry_out(engine: &Engine, change: &Change, tally: &mut Tally) -> Step 
     batch.intend(&intent);
     if engine.commit(batch).await.is_err() {
         engine.state().ledger.intents.remove(&intent.id);
-        return Step::Pause;
+        return Step::Disk;
     }
     let outcome = engine.kisi.carry_out(change, &ctx).await;
     conclude(engine, &intent, outcome, loss, tally).await
@@ -326,7 +342,7 @@ async fn conclude(engine: &Engine, intent: &Intent, outcome: Outcome, loss: bool
     }
     if engine.commit(batch).await.is_err() {
         // What was learnt stays in memory; the ledger still holds the intent, and the next start looks it up.
-        return Step::Pause;
+        return Step::Disk;
     }
     match outcome.result {
         Ok(done) => {
