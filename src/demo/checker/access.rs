@@ -63,8 +63,8 @@ pub(super) fn only_while_entitled(case: &Case<'_>) -> Findings {
         for at in moments(case, pair) {
             let open = rows.iter().any(|held| held.ours && held.opens_at(at));
             found.checked += u64::from(open);
-            let held = case.excuses.held(pair, at) || held_unheard(case, pair, at) || case.excuses.in_turn(at);
-            let over = stretch.see(open && !case.knowledge.may(pair, at) && !held, at);
+            let wrong = open && !case.knowledge.may(pair, at) && !excused(case, pair, at);
+            let over = stretch.see(wrong, at);
             over.into_iter().for_each(|seen| found.breach(tell(seen)));
         }
         stretch.end().into_iter().for_each(|seen| found.breach(tell(seen)));
@@ -78,11 +78,16 @@ pub(super) fn only_while_entitled(case: &Case<'_>) -> Findings {
         };
         if let Some(pair) = case.roster.pairs.iter().find_map(group) {
             let (email, lock, when) = (&tried.email, tried.lock, case.show(at));
-            let right = case.knowledge.may(&pair, at) || case.excuses.held(&pair, at);
+            let right = case.knowledge.may(&pair, at) || excused(case, &pair, at);
             found.expect(right, || format!("door {lock} opened for {email} at {when}"));
         }
     }
     found
+}
+
+/// Whether a row with no reason may still stand: the guard holds its removal, or it waits its turn.
+fn excused(case: &Case<'_>, pair: &Pair, at: Ms) -> bool {
+    case.excuses.held(pair, at) || held_unheard(case, pair, at) || case.excuses.in_turn(at)
 }
 
 /// While the broker is away nobody hears what the guard holds: then a row may stand that was right as it was written.
