@@ -85,6 +85,7 @@ pub async fn run(engine: Arc<Engine>, stop: CancellationToken) {
                 doubled(PAUSE, DISK_PAUSE_MAX, failures)
             }
         };
+        tally.series = None;
         engine.tell(false);
         // A pause is not cut short by a wake: what is wrong is on Kisi's side, or the disk's.
         let paused = matches!(next, Next::Pause | Next::Disk);
@@ -213,7 +214,6 @@ async fn keep(
 
 async fn carry_out_all(engine: &Engine, decision: &Decision, tally: &mut Tally) -> Next {
     let mut made = 0;
-    let mut series: Option<Series> = None;
     for change in &decision.go {
         if engine.state().dirty || made >= PASS_MAX {
             return Next::Again;
@@ -233,7 +233,7 @@ async fn carry_out_all(engine: &Engine, decision: &Decision, tally: &mut Tally) 
         }
         made += 1;
         let class = class_of(change.urgency);
-        series.get_or_insert_with(|| engine.kisi.series(class)).goes_on_as(class);
+        tally.series.get_or_insert_with(|| engine.kisi.series(class)).goes_on_as(class);
         // Hundreds of changes take minutes at Kisi's rate.
         engine.beat("sync");
         match carry_out(engine, change, tally).await {
@@ -416,11 +416,13 @@ struct Tally {
     began: Mono,
     done: Vec<Change>,
     counts: BTreeMap<&'static str, usize>,
+    /// Its turns at Kisi, over all that is decided anew on the way.
+    series: Option<Series>,
 }
 
 impl Tally {
     fn new(began: Mono) -> Tally {
-        Tally { began, done: Vec::new(), counts: BTreeMap::new() }
+        Tally { began, done: Vec::new(), counts: BTreeMap::new(), series: None }
     }
 
     fn made(&mut self, engine: &Engine, change: &Change, now: Timestamp) {
