@@ -10,7 +10,7 @@ use crate::clock::Mono;
 use crate::nexudus::schedule::Job;
 
 /// The longest that opening waits for the lists: one that hangs keeps nobody out for long.
-const WAITS: Duration = Duration::from_secs(120);
+const WAITS: Duration = Duration::from_secs(60);
 
 /// What is still to be read, and until when it is waited for.
 #[derive(Clone, Debug, Default)]
