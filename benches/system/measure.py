@@ -27,6 +27,9 @@ import paho.mqtt.client as mqtt
 PEOPLE, BOOKINGS, EVENTS, QUEUED, DRAINED = 2_000, 10_000, 40, 10_000, 100_000
 CHANGES_S, RATE, ROOMS = 10, 4, range(551, 571)
 LOCATION = 4711
+# What the unit sets.
+UNIT = dict(word.split("=") for line in Path("systemd/gatehouse.service").read_text().splitlines()
+            if line.startswith("Environment=MALLOC") for word in line.removeprefix("Environment=").split())
 ROOT = "gatehouse/bench"
 rows = []
 
@@ -137,7 +140,7 @@ class Gateway:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
             notices.bind(str(path))
             notices.settimeout(30)
-            env = {**os.environ, **self.env, "NOTIFY_SOCKET": str(path), "RUST_LOG": "warn"}
+            env = {**os.environ, **UNIT, **self.env, "NOTIFY_SOCKET": str(path), "RUST_LOG": "warn"}
             command = [self.binary, "--config", str(self.directory / "gatehouse.toml"), "run"]
             log = open(self.directory / "log", "ab")
             began = time.perf_counter()

@@ -20,7 +20,7 @@ use super::sweep::Lost;
 use super::tables::Part;
 
 /// How much of a file redb may keep in memory: the whole of what is hot, on a box with little.
-const CACHE_BYTES: usize = 4 << 20;
+const CACHE_BYTES: usize = 1 << 20;
 /// How many damaged files of one name may lie about before somebody has to look.
 const DAMAGED_MAX: u32 = 1000;
 /// The files hold names and addresses of people: they are the gateway's alone. Others ask it over the socket.
