@@ -105,6 +105,11 @@ impl Clock {
         tokio::time::timeout_at(deadline, future).await.map_err(|_| Elapsed)
     }
 
+    /// How much of this clock's time goes by in `span` of the machine's: for what takes as long however fast this one runs.
+    pub fn scale(&self, span: Duration) -> Duration {
+        if self.0.speed == 1.0 { span } else { span.mul_f64(self.0.speed) }
+    }
+
     /// How much real time `span` of this clock's takes: for time-outs that a library counts by itself.
     pub fn unscale(&self, span: Duration) -> Duration {
         if self.0.speed == 1.0 { span } else { span.div_f64(self.0.speed) }

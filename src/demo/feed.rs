@@ -1,7 +1,7 @@
 //! Makes the live view's frames from what anybody could see: the messages on the broker, the script's titles, and what
 //! Kisi's twin holds. It asks the gateway nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -31,6 +31,10 @@ pub struct Feed {
     doors: BTreeMap<u64, String>,
     health: BTreeMap<&'static str, Health>,
     counts: String,
+    /// The alerts that stand, by kind, with what each says. All are said anew after every connection.
+    alerts: BTreeMap<String, String>,
+    /// The topics that tell Home Assistant of an entity each.
+    entities: BTreeSet<String>,
     happened: Vec<Happened>,
 }
 
@@ -47,6 +51,8 @@ impl Feed {
             doors: site.doors.iter().cloned().collect(),
             health: BTreeMap::new(),
             counts: String::new(),
+            alerts: BTreeMap::new(),
+            entities: BTreeSet::new(),
             happened: Vec::new(),
         }
     }
@@ -60,7 +66,9 @@ impl Feed {
 
     /// A message reached the broker. What is not JSON of the gateway's is passed over.
     pub fn heard(&mut self, message: &Published) {
-        let Some(rest) = message.topic.strip_prefix(&self.root).and_then(|rest| rest.strip_prefix('/')) else { return };
+        let Some(rest) = message.topic.strip_prefix(&self.root).and_then(|rest| rest.strip_prefix('/')) else {
+            return self.elsewhere(message);
+        };
         let value: Value = serde_json::from_slice(&message.payload).unwrap_or_default();
         let parts: Vec<&str> = rest.split('/').collect();
         match parts.as_slice() {
@@ -73,13 +81,37 @@ impl Feed {
             ["door", lock, "event"] => self.door(message.at, lock, &value),
             ["membership"] => self.membership(message.at, &value),
             ["alert", kind] => {
+                let text = value["message"].as_str().unwrap_or_default().to_owned();
                 let active = value["active"] == true;
-                let text = value["message"].as_str().unwrap_or_default();
-                let word = if active { "alert" } else { "alert over:" };
-                self.add(message.at, format!("{word} {kind} {text}"), if active { Mood::Bad } else { Mood::Good });
+                let known = if active {
+                    self.alerts.insert((*kind).to_owned(), text.clone())
+                } else {
+                    self.alerts.remove(*kind)
+                };
+                match (active, known) {
+                    (true, Some(known)) if known == text => {}
+                    (true, _) => self.add(message.at, format!("alert {kind} {text}"), Mood::Bad),
+                    (false, Some(_)) => self.add(message.at, format!("alert over: {kind}"), Mood::Good),
+                    (false, None) => {}
+                }
             }
             _ => {}
         }
+    }
+
+    /// A message that is not below the site's root: Home Assistant's discovery, told in one line.
+    fn elsewhere(&mut self, message: &Published) {
+        let levels: Vec<&str> = message.topic.rsplit('/').collect();
+        let ["config", _, node, ..] = levels.as_slice() else { return };
+        if !node.starts_with("gatehouse_") {
+            return;
+        }
+        match message.payload.is_empty() {
+            true => _ = self.entities.remove(&message.topic),
+            false => _ = self.entities.insert(message.topic.clone()),
+        }
+        let more = format!("of {} entities, on homeassistant/#", self.entities.len());
+        self.be("Home Assistant", "told", more, Mood::Good);
     }
 
     /// Everything as it is now. What has happened is given once.
@@ -215,7 +247,15 @@ mod tests {
             "clock": {"trusted": true}, "counts": {"people": 231}}),
         );
         hear("door/3306/event", json!({"success": false, "person": {"id": user}, "error": {"message": "not yet"}}));
-        hear("alert/guard", json!({"active": true, "message": "90 removals are held"}));
+        hear("alert/store", json!({"active": false, "message": ""}));
+        for _ in 0..2 {
+            hear("alert/guard", json!({"active": true, "message": "90 removals are held"}));
+        }
+        hear("alert/guard", json!({"active": false, "message": ""}));
+        for (object, payload) in [("a", "{}"), ("b", "{}"), ("a", "{}"), ("b", "")] {
+            let topic = format!("homeassistant/lock/gatehouse_harbour-house/{object}/config");
+            feed.heard(&Published { at: now, topic, payload: payload.into(), retained: true });
+        }
         let frame = feed.frame(now, &built.kisi);
         let kisi = frame.health.iter().find(|health| health.name == "Kisi").unwrap();
         assert_eq!((kisi.state.as_str(), kisi.mood), ("offline", Mood::Bad));
@@ -225,6 +265,9 @@ mod tests {
         assert!(frame.next.iter().any(|line| line.contains("Room Beacon opens")), "{:?}", frame.next);
         let told: Vec<&str> = frame.happened.iter().map(|happened| happened.text.as_str()).collect();
         assert!(told[0].starts_with("Anchor door stayed shut") && told[1].contains("90 removals"), "{told:?}");
+        assert_eq!(told[2..], ["alert over: guard"], "an alert that stood, once");
+        let discovery = frame.health.iter().find(|health| health.name == "Home Assistant").unwrap();
+        assert!(discovery.more.starts_with("of 1 entities"), "{}", discovery.more);
         assert!(feed.frame(now, &built.kisi).happened.is_empty());
     }
 }

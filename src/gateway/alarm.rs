@@ -91,10 +91,11 @@ fn guard(state: &State, asked: &Asked<'_>) -> Said {
     let plan = state.decision.held_id.as_ref()?;
     let held = &state.decision.held;
     let (losing, of) = state.decision.losing;
+    let changes =
+        if held.len() == 1 { "1 change is held".to_owned() } else { format!("{} changes are held", held.len()) };
     let message = format!(
-        "{} changes are held: {losing} of {of} people would lose a group. See 'gatehouse plan'; then 'gatehouse apply \
-         --yes', or the command approve with plan {plan}",
-        held.len()
+        "{changes}: {losing} of {of} people would lose a group. See 'gatehouse plan'; then 'gatehouse apply --yes', or \
+         the command approve with plan {plan}"
     );
     let people: std::collections::BTreeSet<_> =
         held.iter().map(|change| (change.person.user, change.person.email.as_ref())).collect();

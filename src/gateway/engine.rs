@@ -11,6 +11,7 @@ use chrono::{DurationRound, TimeDelta};
 use tokio::sync::{Notify, watch};
 
 use super::alarm::{self, Asked};
+use super::alerts::Change;
 use super::connection::Fault;
 use super::metrics::Tallies;
 use super::state::{Decision, State};
@@ -435,11 +436,16 @@ impl Engine {
             rules: &rules,
         };
         for (kind, what) in alarm::standing(&state, &asked) {
-            if state.alerts.set(kind, what, asked.now)
-                && let Some(alert) = state.alerts.all().get(&kind)
+            let change = state.alerts.set(kind, what, asked.now);
+            if change != Change::Nothing
+                && let Some(alert) = state.alerts.all().get(&kind).cloned()
             {
-                tracing::warn!(alert = kind.name(), active = alert.active, message = alert.message, "alert");
-                let alert = alert.clone();
+                match change {
+                    Change::News => {
+                        tracing::warn!(alert = kind.name(), active = alert.active, message = alert.message, "alert");
+                    }
+                    _ => tracing::debug!(alert = kind.name(), message = alert.message, "an alert in other words"),
+                }
                 state.letters.note(kind, &alert, asked.mono);
                 self.post.notify_one();
             }

@@ -60,6 +60,8 @@ pub enum Event {
     Message(Message),
     /// The broker does not let us subscribe with that filter.
     SubscribeRefused(String),
+    /// Messages came faster than they were taken, and one was dropped. Told before those that came after it.
+    Missed,
     /// The connection is over. The last event of a session.
     Closed(BrokerError),
 }
@@ -185,8 +187,11 @@ pub trait Session: Send {
     /// Queues a message. Those queued earlier go first; done when [`Event::Acked`] names the token.
     fn publish(&mut self, message: Message) -> Result<Token, PublishError>;
 
-    /// Queues a subscription with QoS 1.
+    /// Queues a subscription with QoS 1. What is retained there comes, as for every new subscription.
     fn subscribe(&mut self, filter: &str) -> Result<(), PublishError>;
+
+    /// Queues the end of a subscription; of none where that filter has none.
+    fn unsubscribe(&mut self, filter: &str) -> Result<(), PublishError>;
 
     /// The next event, if there is one now. Nothing comes after [`Event::Closed`].
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event>;

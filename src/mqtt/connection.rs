@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::broker::{self, BrokerError, Message, PublishError, Session, next_events};
+use super::broker::{self, BrokerError, Message, PublishError, Session, Token, next_events};
 use super::discovery;
 use super::flow::{Flow, Sent};
 use super::link::Keeper;
+use super::look::LOOK_LIMIT;
 use super::payload::{self, Fitted, OFFLINE, ONLINE};
 use super::topics::Topic;
 use crate::clock::{Clock, Mono};
@@ -48,6 +49,13 @@ pub(super) struct Connection {
     unheard: Option<BrokerError>,
     /// When all that is retained was last said anew at Home Assistant's start.
     said_anew: Option<Mono>,
+    /// The topics of commands that are looked at.
+    looked_at: Vec<String>,
+    /// The last message that was sent.
+    last_sent: Token,
+    /// A look was given up when that had been sent. What it asked for may still come, until the broker acknowledges
+    /// something that was sent later: till then no other look could tell its own answer.
+    look_owed: Option<Token>,
     parting: Option<Parting>,
 }
 
@@ -88,6 +96,9 @@ impl Connection {
             hear_at: Some(hear_at),
             unheard,
             said_anew: None,
+            looked_at: Vec::new(),
+            last_sent: Token(0),
+            look_owed: None,
             parting: None,
         }
     }
@@ -115,6 +126,7 @@ impl Connection {
                 self.hear_at = None;
                 self.hearing(keeper, None);
             }
+            self.look(keeper)?;
             self.fill(keeper).await;
             let now = clock.mono();
             let tell_at = self.tell_outbox_at.or_else(|| self.flow.due(GATHER));
@@ -133,7 +145,7 @@ impl Connection {
             if late_at.is_some_and(|at| at <= now) {
                 return Err(BrokerError::NoAcks(limits.ack));
             }
-            let wake = self.wake(late_at);
+            let wake = self.wake(late_at).into_iter().chain(keeper.intake.look_due()).min();
             tokio::select! {
                 // What is told of is bounded; what the broker sends is not, and comes last.
                 biased;
@@ -166,8 +178,9 @@ impl Connection {
     }
 
     /// Ends the books: what was acknowledged is told to the outbox; the session, and what nobody else keeps.
-    pub(super) async fn close(mut self, keeper: &Keeper) -> (Box<dyn Session>, Vec<Membership>) {
+    pub(super) async fn close(mut self, keeper: &mut Keeper) -> (Box<dyn Session>, Vec<Membership>) {
         self.tell_outbox(keeper).await;
+        keeper.intake.look_failed("the connection ended");
         (self.session, self.flow.unacked_memberships())
     }
 
@@ -189,6 +202,50 @@ impl Connection {
         self.session.subscribe(filter).map_err(|error| BrokerError::Ended(error.to_string()))
     }
 
+    fn unsubscribe(&mut self, filter: &str) -> Result<(), BrokerError> {
+        self.session.unsubscribe(filter).map_err(|error| BrokerError::Ended(error.to_string()))
+    }
+
+    /// Asks whether the requests that wait are retained messages, or gives up asking.
+    fn look(&mut self, keeper: &mut Keeper) -> Result<(), BrokerError> {
+        if keeper.intake.look_due().is_some_and(|due| due <= keeper.link.clock.mono()) {
+            let availability = keeper.root.topic(&Topic::Availability);
+            let why = format!("it did not send within {LOOK_LIMIT:?} what it keeps; it has to keep {availability}");
+            self.give_up_looking(keeper, &why)?;
+        }
+        if self.look_owed.is_some() {
+            return Ok(());
+        }
+        let names = keeper.intake.look();
+        if names.is_empty() {
+            return Ok(());
+        }
+        for name in names {
+            let topic = keeper.root.command_topic(&name);
+            self.subscribe(&topic)?;
+            self.looked_at.push(topic);
+        }
+        // Ended first: not every broker sends what is retained for a subscription that stands.
+        let availability = keeper.root.topic(&Topic::Availability);
+        self.unsubscribe(&availability)?;
+        self.subscribe(&availability)
+    }
+
+    fn give_up_looking(&mut self, keeper: &mut Keeper, why: &str) -> Result<(), BrokerError> {
+        if keeper.intake.looks() {
+            self.look_owed = Some(self.last_sent);
+        }
+        keeper.intake.look_failed(why);
+        self.look_over()
+    }
+
+    fn look_over(&mut self) -> Result<(), BrokerError> {
+        for topic in std::mem::take(&mut self.looked_at) {
+            self.unsubscribe(&topic)?;
+        }
+        Ok(())
+    }
+
     fn hearing(&mut self, keeper: &mut Keeper, unheard: Option<BrokerError>) {
         if self.unheard != unheard {
             self.unheard = unheard;
@@ -202,6 +259,7 @@ impl Connection {
         match event {
             broker::Event::Acked(token) => {
                 let now = keeper.link.clock.mono();
+                self.look_owed = self.look_owed.filter(|owed| token <= *owed);
                 if let Some(topic) = self.flow.acked(token, now) {
                     keeper.has_cleared(topic);
                 }
@@ -216,6 +274,10 @@ impl Connection {
                     keeper.intake.take(name, &message, (keeper.link.trusted_now)());
                 } else if message.topic == keeper.root.topic(&Topic::Availability) {
                     self.say_online |= self.parting.is_none() && message.payload == OFFLINE;
+                    if message.retain && keeper.intake.looks() {
+                        keeper.intake.looked();
+                        self.look_over()?;
+                    }
                 } else {
                     self.home_assistant_came(&message, keeper.link.clock.mono());
                 }
@@ -223,7 +285,16 @@ impl Connection {
             broker::Event::SubscribeRefused(filter) if filter == keeper.root.command_filter() => {
                 self.hearing(keeper, Some(BrokerError::SubscribeRefused(filter)));
             }
-            broker::Event::SubscribeRefused(_) => {}
+            broker::Event::SubscribeRefused(filter) => {
+                let asked = filter == keeper.root.topic(&Topic::Availability) || self.looked_at.contains(&filter);
+                if asked && keeper.intake.looks() {
+                    let why = format!("it does not let us subscribe to {filter}: check its rights");
+                    self.give_up_looking(keeper, &why)?;
+                }
+            }
+            broker::Event::Missed => {
+                self.give_up_looking(keeper, "too many messages came at once")?;
+            }
             broker::Event::Closed(why) => return Err(why),
         }
         Ok(())
@@ -279,6 +350,7 @@ impl Connection {
 
     fn send(&mut self, clock: &Clock, message: Message, what: Sent) -> Result<(), PublishError> {
         let token = self.session.publish(message)?;
+        self.last_sent = token;
         self.flow.sent(token, what, clock.mono());
         Ok(())
     }

@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Boxed;
 use super::broker::{Broker, BrokerError, Hello, Message};
-use super::commands::{CommandName, Commands, Ids, Intake};
+use super::commands::{CommandName, Commands, Ids};
 use super::connection::Connection;
 use super::discovery;
+use super::intake::Intake;
 use super::memberships::Memberships;
 use super::payload::{self, OFFLINE};
 use super::topics::{Root, Topic};

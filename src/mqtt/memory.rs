@@ -2,7 +2,7 @@
 //!
 //! It keeps a bounded record of all that reached it, so that a checker can ask what subscribers would have seen.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -75,7 +75,7 @@ struct State {
 #[derive(Debug)]
 struct Link {
     hello: Hello,
-    filters: Vec<String>,
+    filters: BTreeSet<String>,
     inbox: mpsc::Sender<Event>,
 }
 
@@ -163,8 +163,9 @@ impl MemoryBroker {
         if state.mood != Mood::Deaf {
             // A subscriber that is there gets the flag cleared (MQTT 3.1.1, 3.3.1.3).
             let news = Event::Message(Message { retain: false, ..message.clone() });
+            // One copy for each subscription that matches, as a broker may (3.3.5).
             for link in state.links.values() {
-                if link.filters.iter().any(|filter| matches(filter, &message.topic)) {
+                for _ in link.filters.iter().filter(|filter| matches(filter, &message.topic)) {
                     _ = link.inbox.try_send(news.clone());
                 }
             }
@@ -196,7 +197,7 @@ impl MemoryBroker {
         state.last_session += 1;
         let id = state.last_session;
         let (inbox, events) = mpsc::channel(INBOX_MAX);
-        state.links.insert(id, Link { hello: hello.clone(), filters: Vec::new(), inbox });
+        state.links.insert(id, Link { hello: hello.clone(), filters: BTreeSet::new(), inbox });
         self.0.changed.notify_waiters();
         Some(Ok(Box::new(MemorySession { broker: self.clone(), id, events, tokens: 0, unacked: 0, over: false })))
     }
@@ -273,10 +274,20 @@ impl Session for MemorySession {
         let deaf = state.mood == Mood::Deaf;
         let link = state.links.get_mut(&self.id).ok_or(PublishError::Closed)?;
         if !deaf {
-            link.filters.push(filter.to_owned());
+            link.filters.insert(filter.to_owned());
             for message in kept {
                 _ = link.inbox.try_send(Event::Message(message));
             }
+        }
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, filter: &str) -> Result<(), PublishError> {
+        let mut state = self.broker.state();
+        let deaf = state.mood == Mood::Deaf;
+        let link = state.links.get_mut(&self.id).ok_or(PublishError::Closed)?;
+        if !deaf {
+            link.filters.remove(filter);
         }
         Ok(())
     }

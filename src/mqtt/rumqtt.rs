@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -32,6 +33,8 @@ use crate::clock::Clock;
 
 /// How many received messages wait for a session that does not ask for them; beyond that they are dropped.
 const INBOX_MAX: usize = 64;
+/// How many requests wait for the network: all that may be unacknowledged, and subscriptions and their ends beside.
+const REQUESTS_MAX: usize = UNACKED_MAX * 4;
 /// How many packet ids the library may use. More than [`UNACKED_MAX`], so that it never has to wait for an id.
 const PACKET_IDS: u16 = 1000;
 
@@ -152,7 +155,7 @@ impl RumqttBroker {
         let mut network = NetworkOptions::new();
         network.set_connection_timeout(self.seconds(self.settings.network_limit));
         network.set_tcp_nodelay(true);
-        let (client, mut event_loop) = AsyncClient::builder(options).capacity(UNACKED_MAX * 2).build();
+        let (client, mut event_loop) = AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
         event_loop.set_network_options(network);
         match event_loop.poll().await {
             Ok(_) => {}
@@ -160,8 +163,10 @@ impl RumqttBroker {
         }
         let (inbox, messages) = mpsc::channel(INBOX_MAX);
         let (at, limit) = (self.at(), self.settings.network_limit);
+        let missed = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&missed);
         let pump = tokio::spawn(async move {
-            let error = pump(event_loop, inbox).await;
+            let error = pump(event_loop, inbox, &counted).await;
             explain(&error, &at, limit)
         });
         Ok(Box::new(RumqttSession {
@@ -170,6 +175,8 @@ impl RumqttBroker {
             pump: Some(AbortOnDropHandle::new(pump)),
             end: None,
             messages,
+            missed,
+            missed_told: 0,
             notices: Vec::new(),
             subscriptions: Vec::new(),
             tokens: 0,
@@ -219,7 +226,7 @@ impl Broker for RumqttBroker {
 
 /// Drives one connection to its end and hands on what it receives. It never waits for whoever takes the messages: that
 /// would hold up acknowledgements and keep-alive.
-async fn pump(mut event_loop: EventLoop, inbox: mpsc::Sender<Message>) -> ConnectionError {
+async fn pump(mut event_loop: EventLoop, inbox: mpsc::Sender<Message>, missed: &AtomicU64) -> ConnectionError {
     loop {
         match event_loop.poll().await {
             Ok(rumqttc::Event::Incoming(Incoming::Publish(publish))) => {
@@ -231,6 +238,7 @@ async fn pump(mut event_loop: EventLoop, inbox: mpsc::Sender<Message>) -> Connec
                 };
                 if inbox.try_send(message).is_err() {
                     tracing::warn!("commands come faster than they are taken: one is dropped");
+                    missed.fetch_add(1, Ordering::Release);
                 }
             }
             Ok(_) => {}
@@ -250,6 +258,9 @@ struct RumqttSession {
     /// Why it has ended, until that was told.
     end: Option<BrokerError>,
     messages: mpsc::Receiver<Message>,
+    /// How many messages were dropped, and of how many that was told.
+    missed: Arc<AtomicU64>,
+    missed_told: u64,
     /// What is unacknowledged, at most [`UNACKED_MAX`].
     notices: Vec<(Token, Notice)>,
     subscriptions: Vec<(String, Subscription)>,
@@ -285,6 +296,10 @@ impl Session for RumqttSession {
         Ok(())
     }
 
+    fn unsubscribe(&mut self, filter: &str) -> Result<(), PublishError> {
+        self.client.try_unsubscribe(filter).map_err(|error| not_queued(&error, filter.to_owned()))
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         // The end is asked for first and told last: what the loop acknowledged before it ended is ready by then.
         if let Some(Poll::Ready(why)) = self.pump.as_mut().map(|pump| Pin::new(pump).poll(cx)) {
@@ -309,6 +324,12 @@ impl Session for RumqttSession {
                 }
                 Poll::Ready(_) => _ = self.subscriptions.remove(at),
             }
+        }
+        // What was dropped found the inbox full: of that is told before what was put there since is taken out.
+        let missed = self.missed.load(Ordering::Acquire);
+        if self.missed_told != missed {
+            self.missed_told = missed;
+            return Poll::Ready(Event::Missed);
         }
         if let Poll::Ready(Some(message)) = self.messages.poll_recv(cx) {
             return Poll::Ready(Event::Message(message));

@@ -78,9 +78,14 @@ impl Mosquitto {
         }
     }
 
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
     /// Sends the process a signal, as `STOP` or `CONT`.
     pub fn signal(&self, name: &str) {
-        let id = self.process.as_ref().unwrap().id().to_string();
+        let id = self.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 

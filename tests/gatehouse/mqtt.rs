@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::mosquitto::{Mosquitto, wait_for};
 
+mod commands;
 mod memory;
 mod retained;
 mod tls;
@@ -369,7 +370,7 @@ async fn all_retained_state_is_said_anew_to_a_broker_that_lost_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_are_answered_once_and_a_retained_one_is_never_obeyed() {
+async fn commands_are_answered_once_and_what_lay_at_the_broker_is_not_obeyed() {
     let broker = Mosquitto::start().await;
     let subscriber = broker.subscriber().await;
     let old = r#"{"id": "old"}"#;

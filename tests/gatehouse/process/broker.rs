@@ -12,44 +12,59 @@ const ACL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/mosquitto.acl");
 /// The accounts of the list, and one who sees all.
 const ACCOUNTS: [&str; 5] = ["gateway", "homeassistant", "reader", "desk", "watcher"];
 
-/// An authority, the broker's certificate for localhost, and each account's password, which is its name backwards.
-fn prepare(directory: &Path) {
+/// An authority (`ca.pem`), and its certificate for localhost (`server.pem`, `server.key`).
+pub fn certificates(directory: &Path) {
     let script = "set -e
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2
         openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr -subj /CN=server
         printf 'subjectAltName=DNS:localhost' > ext
-        openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile ext -days 2 -out server.pem
-        touch passwords && chmod 600 passwords";
+        openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile ext -days 2 -out server.pem";
     let made = Command::new("sh").args(["-c", script]).current_dir(directory).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    for account in ACCOUNTS {
+}
+
+/// A file `passwords` with these accounts. Each one's password is its name backwards.
+pub fn accounts(directory: &Path, accounts: &[&str]) {
+    let made =
+        Command::new("sh").args(["-c", "touch passwords && chmod 600 passwords"]).current_dir(directory).status();
+    assert!(made.unwrap().success());
+    for account in accounts {
         let mut passwd = Command::new("mosquitto_passwd");
         passwd.args(["-b", "passwords", account, &password(account)]).current_dir(directory);
         assert!(passwd.status().unwrap().success());
     }
+}
+
+fn prepare(directory: &Path) {
+    certificates(directory);
+    accounts(directory, &ACCOUNTS);
     let acl = std::fs::read_to_string(ACL).unwrap() + "\nuser watcher\ntopic read #\n";
     std::fs::write(directory.join("acl"), acl).unwrap();
 }
 
-fn password(account: &str) -> String {
+pub fn password(account: &str) -> String {
     account.chars().rev().collect()
 }
 
 /// Somebody with an account.
-struct Party<'a> {
-    broker: &'a Mosquitto,
-    account: &'static str,
+pub struct Party<'a> {
+    pub broker: &'a Mosquitto,
+    pub account: &'static str,
 }
 
 impl Party<'_> {
-    fn client(&self, program: &str) -> Command {
+    pub fn client(&self, program: &str) -> Command {
         let mut client = Command::new(program);
         client.args(["-h", "localhost", "-p", &self.broker.port.to_string(), "-q", "1", "-u", self.account, "-P"]);
-        client.arg(password(self.account)).arg("--cafile").arg(self.broker.directory.path().join("ca.pem"));
+        client.arg(password(self.account));
+        let authority = self.broker.directory.path().join("ca.pem");
+        if authority.exists() {
+            client.arg("--cafile").arg(authority);
+        }
         client
     }
 
-    fn publish(&self, topic: &str, payload: &Value, retained: bool) {
+    pub fn publish(&self, topic: &str, payload: &Value, retained: bool) {
         let mut client = self.client("mosquitto_pub");
         client.args(["-t", topic, "-m", &payload.to_string()]);
         if retained {
@@ -59,7 +74,7 @@ impl Party<'_> {
     }
 
     /// What this party sees of everything.
-    fn hears(&self) -> Ear {
+    pub fn hears(&self) -> Ear {
         let file = self.broker.directory.path().join(format!("heard-{}-{}", self.account, fastrand::u64(..)));
         let mut client = self.client("mosquitto_sub");
         client.args(["-v", "-t", "#"]).stdout(std::fs::File::create(&file).unwrap()).stderr(Stdio::null());
@@ -67,20 +82,20 @@ impl Party<'_> {
     }
 }
 
-struct Ear {
+pub struct Ear {
     file: PathBuf,
     process: std::process::Child,
 }
 
 impl Ear {
     /// Each topic and payload, oldest first.
-    fn heard(&self) -> Vec<(String, String)> {
+    pub fn heard(&self) -> Vec<(String, String)> {
         let text = std::fs::read_to_string(&self.file).unwrap();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().filter_map(|line| line.split_once(' ')).map(|(t, p)| (t.to_owned(), p.to_owned())).collect()
     }
 
-    fn last(&self, topic: &str) -> Option<String> {
+    pub fn last(&self, topic: &str) -> Option<String> {
         self.heard().into_iter().rfind(|(on, _)| on == topic).map(|(_, payload)| payload)
     }
 }

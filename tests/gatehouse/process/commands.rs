@@ -8,9 +8,14 @@ use super::shape::has_keys;
 
 /// Sends a command and waits for the answer with its id.
 async fn command(rig: &mut Rig, name: &str, payload: &Value) -> Value {
+    command_with(rig, name, payload, &[]).await
+}
+
+/// The same, with more arguments for `mosquitto_pub`.
+async fn command_with(rig: &mut Rig, name: &str, payload: &Value, more: &[&str]) -> Value {
     let topic = format!("{ROOT}/command/{name}");
     let before = rig.watcher.on_topic(&format!("{topic}/response")).len();
-    rig.broker.publish(&topic, &payload.to_string(), &[]);
+    rig.broker.publish(&topic, &payload.to_string(), more);
     let answer = rig
         .until(&format!("an answer to {payload}"), 15, |rig| {
             let answers = rig.watcher.on_topic(&format!("{topic}/response"));
@@ -75,6 +80,39 @@ async fn contract_4_commands_are_obeyed_once_and_only_where_they_are_listed() {
     let after = unlock(&rig, "3", 0);
     assert_eq!(command(&mut rig, "unlock", &after).await["ok"], false, "an id counts once, over restarts too");
     assert_eq!(unlocks(&rig), 1);
+    assert_eq!(rig.status().map(|status| status["paused"] == true), Some(false));
+    rig.finish().await;
+}
+
+/// Published with the retain flag while the gateway is there, which MQTT 3.1.1 does not show it: refused, nothing
+/// happens at Kisi, and nothing does after a restart; the same without the flag is obeyed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contract_4_a_retained_message_is_never_obeyed() {
+    let mut rig = Rig::new(|settings| {
+        settings.set("mqtt.commands", r#"["unlock", "pause", "resume"]"#);
+    })
+    .await;
+    rig.start_ready().await;
+    let lock = rig.boardroom.lock;
+    let unlock = |rig: &Rig, id: &str| json!({"id": id, "door": lock, "time": rig.clock.wall().to_rfc3339()});
+    let kept = unlock(&rig, "kept");
+    for (name, payload) in [("unlock", kept), ("pause", json!({"id": "kept too"}))] {
+        let refused = command_with(&mut rig, name, &payload, &["-r"]).await;
+        assert!(refused["error"].as_str().unwrap().contains("retain"), "{refused}");
+    }
+    let passing = unlock(&rig, "passing");
+    assert_eq!(command(&mut rig, "unlock", &passing).await["ok"], true);
+    assert_eq!(unlocks(&rig), 1);
+    for name in ["pause", "resume"] {
+        assert_eq!(command(&mut rig, name, &json!({ "id": name })).await["ok"], true, "{name}");
+    }
+    rig.until("work to go on", 10, |rig| (rig.status()?["paused"] == false).then_some(())).await;
+
+    rig.stop().await;
+    rig.start_ready().await;
+    let passing = unlock(&rig, "passing, later");
+    assert_eq!(command(&mut rig, "unlock", &passing).await["ok"], true, "commands are heard again");
+    assert_eq!(unlocks(&rig), 2);
     assert_eq!(rig.status().map(|status| status["paused"] == true), Some(false));
     rig.finish().await;
 }

@@ -38,6 +38,7 @@ mod rig;
 mod secrets;
 mod settings;
 mod shape;
+mod sites;
 mod sought;
 mod terminal;
 mod tls;
