@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::url::BrokerUrl;
+pub use crate::domain::person::People;
 use crate::domain::{ContractEnd, EmailPattern, ExistingUsers, Link, NewUsers, NoAccess, Rules, Zone};
 
 /// The whole configuration, checked, with its secrets resolved. Its `Debug` shows none of them.
@@ -126,17 +127,6 @@ pub struct Access {
     pub hold_after_removals: u32,
     /// The guard's share, 0 to 1 (promise 5). Default 0.25.
     pub hold_after_share: f64,
-}
-
-/// What events say about a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum People {
-    /// Nothing.
-    None,
-    /// The ids of Kisi and Nexudus.
-    Id,
-    /// The ids and the name.
-    Name,
 }
 
 /// A command of contract 4.

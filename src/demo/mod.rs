@@ -10,6 +10,7 @@ pub mod checker;
 pub mod diary;
 pub mod feed;
 pub mod gate;
+pub mod kept;
 pub mod script;
 pub mod settings;
 pub mod site;

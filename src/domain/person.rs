@@ -2,11 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::entitle::Entitled;
 use super::ledger::{Account, Ledger};
 use super::roster::{Roster, User};
 use super::snapshot::Snapshot;
 use super::{CustomerId, Email, Grant, GroupId, Reason, Timestamp, UserId, Window};
+
+/// How much is told of a person, on topics and pages: `mqtt.people`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum People {
+    /// Nothing.
+    None,
+    /// Ids.
+    #[default]
+    Id,
+    /// Ids and names.
+    Name,
+}
 
 /// Customers with one e-mail, and what they hold together.
 #[derive(Clone, Debug, PartialEq)]

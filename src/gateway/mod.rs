@@ -49,7 +49,7 @@ pub use reading::read_all as read_nexudus;
 pub use roster::read as read_roster;
 #[cfg(feature = "demo")]
 pub use sabotage::Sabotage;
-pub use start::{Outside, StartError, engine, people};
+pub use start::{Outside, StartError, engine};
 
 use crate::config::{self, Config};
 use crate::mqtt::broker::Broker;

@@ -12,7 +12,7 @@ use super::kept::Refused;
 use super::letters::{AllTold, Letters};
 use super::state::{Decision, State};
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::domain::Timestamp;
 use crate::domain::guard::Memory;
 use crate::domain::ledger::Ledger;
@@ -27,7 +27,7 @@ use crate::nexudus;
 use crate::nexudus::client::NexudusClient;
 use crate::nexudus::needs::Needs;
 use crate::nexudus::read::Reader;
-use crate::report::{self, People, Retained};
+use crate::report::{self, Retained};
 use crate::store::{Key, Opened, Opening, Part, Store, StoreError};
 
 /// The longest that the first call to Kisi waits for what ran before.
@@ -98,7 +98,7 @@ pub fn engine(config: &Config, outside: Outside) -> Result<Arc<Engine>, StartErr
     let state = restore(&outside.store, &outside.opened, config, &clock)?;
     let settings = Settings {
         write: config.access.write,
-        people: people(config.mqtt.people),
+        people: config.mqtt.people,
         alert_after: config.alert.after,
         events: config.kisi.events,
         hardware: config.kisi.state,
@@ -131,15 +131,6 @@ fn kisi_settings(config: &Config) -> kisi::client::Settings {
         url: config.kisi.url.clone(),
         api_key: config.kisi.api_key.clone(),
         place: config.kisi.place,
-    }
-}
-
-/// `mqtt.people` as reports know it.
-pub fn people(people: config::People) -> People {
-    match people {
-        config::People::None => People::None,
-        config::People::Id => People::Id,
-        config::People::Name => People::Name,
     }
 }
 

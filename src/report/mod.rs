@@ -162,18 +162,7 @@ pub struct DoorState {
 /// The `controller/<id>/state` and `reader/<id>/state` topics: what Kisi last showed, as it is.
 pub use crate::domain::hardware::{Controller as ControllerState, Reader as ReaderState};
 
-/// How much events and changes say about a person: `mqtt.people`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum People {
-    /// Nothing.
-    None,
-    /// Ids.
-    #[default]
-    Id,
-    /// Ids and names.
-    Name,
-}
+pub use crate::domain::person::People;
 
 /// The person of an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

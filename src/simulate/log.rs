@@ -1,22 +1,27 @@
 //! What the gateway of a run logs: kept in memory for its thread alone, since its judge looks for secrets in it.
 
 use std::cell::Cell;
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+
+use crate::demo::kept::Kept;
 
 /// How much is kept; what comes after is not.
 const BYTES_MAX: usize = 32 << 20;
 
 /// The log of one run.
-#[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
+#[derive(Clone)]
+pub struct Log(Kept);
+
+impl Default for Log {
+    fn default() -> Log {
+        Log(Kept::new(BYTES_MAX))
+    }
+}
 
 impl Log {
     /// Begins to keep what this thread logs, until the guard goes. `RUST_LOG` says how much, as usual.
@@ -26,13 +31,13 @@ impl Log {
             .with_env_filter(filter)
             .with_ansi(false)
             .with_timer(Virtual)
-            .with_writer(self.clone());
+            .with_writer(self.0.clone());
         tracing::subscriber::set_default(log.finish())
     }
 
     /// All that was logged.
     pub fn bytes(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.bytes()
     }
 }
 
@@ -54,26 +59,4 @@ thread_local! {
 /// The run of this thread begins now.
 pub fn begin() {
     STARTED.with(|started| started.set(Some(Instant::now())));
-}
-
-impl Write for Log {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < BYTES_MAX {
-            kept.extend_from_slice(text);
-        }
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Log;
-
-    fn make_writer(&'a self) -> Log {
-        self.clone()
-    }
 }

@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::record::Record;
+use super::record;
 use super::twins::carry;
 use super::{World, conclude, load, sabotage};
 use crate::cli::args::DemoArgs;
@@ -20,6 +20,7 @@ use crate::demo::bus::Bus;
 use crate::demo::checker::{Left, Published};
 use crate::demo::feed::Feed;
 use crate::demo::gate::Gate;
+use crate::demo::kept::Kept;
 use crate::demo::script::{Action, Agenda, Stage};
 use crate::demo::site::{self, Addresses};
 use crate::demo::view::{Screen, View};
@@ -38,7 +39,7 @@ const HEARD_MAX: usize = 500_000;
 
 /// Runs the day until its end or Ctrl-C, and judges what there was of it.
 pub fn live(args: &DemoArgs) -> anyhow::Result<u8> {
-    let record = Record::start();
+    let record = record::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(day(args, &record))
 }
@@ -109,7 +110,7 @@ impl Box {
     }
 }
 
-async fn day(args: &DemoArgs, record: &Record) -> anyhow::Result<u8> {
+async fn day(args: &DemoArgs, record: &Kept) -> anyhow::Result<u8> {
     let clock = Clock::starting_at(site::start(), args.speed);
     let world = World::build(clock.clone())?;
     let directory = tempfile::tempdir().context("a directory for the demo's files could not be made")?;
@@ -212,7 +213,7 @@ fn listen(heard: std::sync::mpsc::Receiver<Published>, feed: Arc<Mutex<Feed>>, p
 }
 
 /// What the gateway left behind.
-fn left(record: &Record, config: &Config) -> anyhow::Result<Vec<Left>> {
+fn left(record: &Kept, config: &Config) -> anyhow::Result<Vec<Left>> {
     let mut left = vec![Left { name: "the log".to_owned(), bytes: record.bytes() }];
     for name in ["cache.redb", "ledger.redb"] {
         let bytes = std::fs::read(config.store.directory.join(name))?;

@@ -3,11 +3,12 @@
 use anyhow::Context;
 use chrono::TimeDelta;
 
-use super::record::Record;
+use super::record;
 use super::{World, conclude, load, sabotage};
 use crate::cli::args::DemoArgs;
 use crate::clock::Clock;
 use crate::demo::checker::Left;
+use crate::demo::kept::Kept;
 use crate::demo::script::{Action, Agenda, Stage};
 use crate::demo::site::{self, Addresses};
 use crate::mqtt::memory::{MemoryBroker, Mood};
@@ -15,7 +16,7 @@ use crate::simulate::{Box, Disk, published};
 
 /// Runs the day and judges it.
 pub fn once(args: &DemoArgs) -> anyhow::Result<u8> {
-    let record = Record::start();
+    let record = record::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime.block_on(day(args, &record))
 }
@@ -32,7 +33,7 @@ async fn obey(gatehouse: &mut Box<Disk>, action: Action) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn day(args: &DemoArgs, record: &Record) -> anyhow::Result<u8> {
+async fn day(args: &DemoArgs, record: &Kept) -> anyhow::Result<u8> {
     let clock = Clock::starting_at(site::start(), 1.0);
     let world = World::build(clock.clone())?;
     let directory = tempfile::tempdir().context("a directory for the demo's configuration could not be made")?;

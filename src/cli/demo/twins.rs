@@ -59,6 +59,9 @@ pub(super) async fn carry<C: Cloud>(
 }
 
 fn write_config(directory: &Path, nexudus: &Carrier, kisi: &Carrier) -> anyhow::Result<String> {
+    // What the file says of places is relative to the file, and this directory to where the verb was called.
+    let directory =
+        &std::path::absolute(directory).with_context(|| format!("{}: where is it?", directory.display()))?;
     std::fs::create_dir_all(directory).with_context(|| format!("{} can't be made", directory.display()))?;
     let addresses = Addresses {
         nexudus: nexudus.base_url(),
