@@ -52,8 +52,9 @@ pub fn check_offline(
         writeln!(warnings, "warning: {warning}")?;
     }
     if json {
-        serde_json::to_writer(&mut *out, &Outcome { ok: loaded.is_ok(), errors, services: Vec::new() })?;
-        writeln!(out)?;
+        let mut text = serde_json::to_vec(&Outcome { ok: loaded.is_ok(), errors, services: Vec::new() })?;
+        text.push(b'\n');
+        out.write_all(&text)?;
     } else {
         match &loaded {
             Ok(config) => writeln!(out, "{}: right, {} links", path.display(), config.links.len())?,

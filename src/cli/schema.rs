@@ -7,13 +7,13 @@ use crate::report::schema;
 
 /// `schema`
 pub fn schema(verb: SchemaVerb) -> u8 {
-    let value = match verb {
-        SchemaVerb::Config => config::schema(),
-        SchemaVerb::Mqtt => schema::mqtt(),
+    let text = match verb {
+        SchemaVerb::Config => serde_json::to_string_pretty(&config::schema()).map(|text| text + "\n"),
+        SchemaVerb::Mqtt => Ok(schema::MQTT.to_owned()),
     };
-    match serde_json::to_string_pretty(&value) {
+    match text {
         Ok(text) => {
-            print(&format!("{text}\n"));
+            print(&text);
             WELL
         }
         Err(error) => complain(&format!("the schema can't be written as JSON: {error}")),

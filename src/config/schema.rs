@@ -200,7 +200,7 @@ fn section(doc: &str, required: &[&str], keys: &[Key]) -> Value {
     for (name, shape, default, doc) in keys {
         let mut key = shape();
         key["description"] = json!(doc);
-        if let Ok(default) = serde_json::from_str::<Value>(default) {
+        if let Ok(default) = serde_json::from_slice::<Value>(default.as_bytes()) {
             key["default"] = default;
         }
         properties.insert((*name).to_owned(), key);

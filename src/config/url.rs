@@ -1,6 +1,6 @@
 //! The addresses of others: the clouds, the alert's receiver, the broker.
 
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use super::value::{Kind, Refusal, text};
 
@@ -123,7 +123,19 @@ fn web(typed: &str) -> Result<Url, Refusal> {
 }
 
 fn parse(typed: &str) -> Result<Url, Refusal> {
-    Url::parse(typed).map_err(|e| Refusal::new(format!("not a URL: {e}")))
+    let parsed = match Url::parse(typed) {
+        // A scheme that is not the web's keeps what it can't read as %XX.
+        Ok(url) if url.host_str().is_some_and(|host| host.contains('%')) => Err(ParseError::IdnaError),
+        parsed => parsed,
+    };
+    parsed.map_err(|error| match error {
+        // No tables of other scripts are in the program: Cargo.toml, idna_adapter.
+        ParseError::IdnaError => Refusal::new(
+            "a host name that is not as DNS has it: one with other letters than a-z is written in its ASCII form, \
+             xn--…",
+        ),
+        error => Refusal::new(format!("not a URL: {error}")),
+    })
 }
 
 /// A secret is never written in the file in clear, so not in a URL either.

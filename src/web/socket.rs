@@ -125,7 +125,7 @@ impl Drop for Socket {
 async fn answer(mut stream: UnixStream, desk: &dyn Desk, clock: &Clock) -> io::Result<()> {
     let late = |_| io::Error::from(io::ErrorKind::TimedOut);
     let line = clock.timeout(TRANSFER, line(&mut stream, REQUEST_BYTES)).await.map_err(late)??;
-    let reply = match line.as_deref().map(serde_json::from_str::<Request>) {
+    let reply = match line.as_deref().map(|line| serde_json::from_slice::<Request>(line.as_bytes())) {
         None => Reply::error(2, format!("a request is one line of JSON of at most {REQUEST_BYTES} bytes")),
         Some(Err(error)) => Reply::error(2, format!("not a request that this gatehouse knows: {error}")),
         Some(Ok(request)) => clock.timeout(ANSWER, desk.ask(request)).await.unwrap_or_else(|_| {
@@ -191,7 +191,7 @@ pub async fn ask(dir: &Path, request: &Request, clock: &Clock) -> Result<Reply, 
         line(&mut stream, REPLY_BYTES).await
     };
     let why = match clock.timeout(ANSWER + TRANSFER, asked).await {
-        Ok(Ok(Some(line))) => match serde_json::from_str(&line) {
+        Ok(Ok(Some(line))) => match serde_json::from_slice(line.as_bytes()) {
             Ok(reply) => return Ok(reply),
             Err(error) => format!("not a reply ({error})"),
         },

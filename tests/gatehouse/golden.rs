@@ -7,7 +7,12 @@ use std::process::{Command, Stdio};
 /// Holds the text to the file of that name.
 #[track_caller]
 pub fn held(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gatehouse/golden").join(name);
+    held_at(&format!("tests/gatehouse/golden/{name}"), text);
+}
+
+#[track_caller]
+fn held_at(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, text).unwrap();
         return;
@@ -18,7 +23,7 @@ pub fn held(name: &str, text: &str) {
     let (was, is) = (kept.lines().nth(at).unwrap_or(""), text.lines().nth(at).unwrap_or(""));
     assert!(
         kept == text,
-        "golden/{name} line {}:\n- {was}\n+ {is}\nIf the change is meant: UPDATE_GOLDEN=1 tests/run golden, and look at \
+        "{name} line {}:\n- {was}\n+ {is}\nIf the change is meant: UPDATE_GOLDEN=1 tests/run golden, and look at \
          the diff",
         at + 1
     );
@@ -139,11 +144,15 @@ fn contract_1_errors_are_as_they_were() {
 #[test]
 fn the_schemas_are_as_they_were() {
     let nowhere = tempfile::tempdir().unwrap();
-    for name in ["config", "mqtt"] {
+    let told = |name| {
         let told = said(nowhere.path(), &["schema", name]);
-        let schema = told.split_once('\n').and_then(|(_, rest)| rest.strip_suffix("[0]\n\n")).expect(&told);
-        held(&format!("schema-{name}.json"), schema);
-    }
+        told.split_once('\n').and_then(|(_, rest)| rest.strip_suffix("[0]\n\n")).expect(&told).to_owned()
+    };
+    held("schema-config.json", &told("config"));
+    // The program carries the text alone: it is what the types say, and what is printed.
+    let of_types = serde_json::to_string_pretty(&gatehouse::report::schema::mqtt()).unwrap() + "\n";
+    held_at("src/report/schema-mqtt.json", &of_types);
+    assert_eq!(told("mqtt"), of_types);
 }
 
 /// Proves that each shell is served, that the manual has a page for each verb, and that both name every verb.

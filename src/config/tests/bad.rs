@@ -29,6 +29,8 @@ const WRONG_LINES: &[Case] = &[
     ("[nexudus]", "url = 'https://spaces.nexudus.com/api?a=b'", 7, "nexudus.url", &["neither ? nor #"]),
     ("[kisi]", "url = 'http://128.0.0.1'", 7, "kisi.url", &["http would send"]),
     ("[kisi]", "url = 'http://localhost.example'", 7, "kisi.url", &["http would send"]),
+    ("[kisi]", "url = 'https://türen.example'", 7, "kisi.url", &["a host name that is not as DNS has it", "xn--"]),
+    ("[mqtt]", "url = 'mqtt://türen.example'", 7, "mqtt.url", &["a host name that is not as DNS has it", "xn--"]),
     ("[kisi]", "url = 'ftp://127.0.0.1'", 7, "kisi.url", &["not an https URL"]),
     ("[kisi]", "place = '8801'", 9, "kisi.place", &["wrong type", "without quotes"]),
     ("[kisi]", "place = -1", 9, "kisi.place", &["out of range", "from 1"]),

@@ -137,6 +137,12 @@ fn http_is_allowed_on_loopback_alone() {
 }
 
 #[test]
+fn a_host_name_of_other_letters_is_taken_in_its_ascii_form() {
+    let url = parse(&with("url = 'https://xn--tren-0ra.example'\n")).expect("right").kisi.url;
+    assert_eq!(url.host_str(), Some("xn--tren-0ra.example"));
+}
+
+#[test]
 fn a_broker_has_the_port_of_its_scheme() {
     let broker = |url: &str| parse(&with(&format!("[mqtt]\nurl = '{url}'\n"))).expect("right").mqtt.url;
     assert_eq!((broker("mqtts://broker.example").port, broker("mqtts://broker.example").tls), (8883, true));

@@ -55,7 +55,7 @@ fn id_of(text: &RawValue) -> Option<u64> {
         #[serde(default, deserialize_with = "number")]
         id: Option<u64>,
     }
-    serde_json::from_str::<Named>(text.get()).ok()?.id
+    serde_json::from_slice::<Named>(text.get().as_bytes()).ok()?.id
 }
 
 /// A whole number, as such or as digits in quotes; null and a missing key are `None`.

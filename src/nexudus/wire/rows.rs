@@ -38,7 +38,7 @@ impl Head {
         if !is_object(row) {
             return Head::default();
         }
-        let Ok(keys) = serde_json::from_str::<Keys<'_>>(row.get()) else { return Head::default() };
+        let Ok(keys) = serde_json::from_slice::<Keys<'_>>(row.get().as_bytes()) else { return Head::default() };
         let date = |scalar: Option<Scalar<'_>>| {
             scalar.and_then(Scalar::text).and_then(|text| super::parse_date(&text)).map(|stamp| stamp.instant)
         };
@@ -61,10 +61,10 @@ pub fn read_row<'de, T: Deserialize<'de>>(row: &'de RawValue) -> Result<T, Aside
         return Err(Aside { id: None, why: "a row that is no object".to_owned() });
     }
     // Keeping track of the path costs as much as reading: it is done where there is something to tell.
-    if let Ok(read) = serde_json::from_str(row.get()) {
+    if let Ok(read) = serde_json::from_slice(row.get().as_bytes()) {
         return Ok(read);
     }
-    let mut json = serde_json::Deserializer::from_str(row.get());
+    let mut json = serde_json::Deserializer::from_slice(row.get().as_bytes());
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let (path, inner) = (error.path().to_string(), error.inner().to_string());
         // The position is one within the row: it says nothing to the operator.
