@@ -33,6 +33,9 @@ const REREAD_AFTER: TimeDelta = TimeDelta::seconds(60);
 /// and once too often is better than not at all.
 const LOST_LEDGER: TimeDelta = TimeDelta::hours(48);
 
+/// A `Date` is cut to whole seconds.
+const CUT: TimeDelta = TimeDelta::seconds(1);
+
 /// A webhook does not bring about a reading sooner than this after the last one began.
 const HINTED_APART: Duration = Duration::from_secs(2);
 /// What a webhook tells of may reach the record after it: the record is looked at once more then.
@@ -191,20 +194,28 @@ fn note_reread(rereads: &mut Rereads, kind: Kind, now: Timestamp) {
     }
 }
 
-/// How far the record was read. At the very first start it begins now; with the ledger lost, as far back as must be.
+/// How far the record was read. At the very first start it begins with this run; with the ledger lost, as far back as
+/// must be.
 async fn begin(engine: &Engine, now: Timestamp) -> Result<(Mark, Rereads), StoreError> {
     let mut rereads: Rereads = engine.store.value(Key::Rereads)?.unwrap_or_default();
     let watermark: Option<Timestamp> = engine.store.value(Key::Watermark)?;
     if let (Some(began), Some(watermark)) = (rereads.began, watermark) {
         return Ok((Mark { began, watermark }, rereads));
     }
-    let began = if engine.state().ledger_lost { now - LOST_LEDGER } else { now };
+    let began = if engine.state().ledger_lost { now - LOST_LEDGER } else { run_began(engine, now) };
     rereads = Rereads { began: Some(began), hour: Some(now), night: Some(now), outage: None };
     let mut batch = Batch::new();
     batch.value(Key::Rereads, &rereads);
     batch.value(Key::Watermark, &began);
     engine.commit(batch).await?;
     Ok((Mark { began, watermark: began }, rereads))
+}
+
+/// When this run began, by Kisi's time, which is known some calls later: what happens at the doors meanwhile counts.
+fn run_began(engine: &Engine, now: Timestamp) -> Timestamp {
+    let since = TimeDelta::from_std(engine.clock.mono().since(engine.began)).unwrap_or_default();
+    // Kisi's time is known to be no earlier than `now`, and may be a second later: the record does not begin before us.
+    (now - since + CUT).min(now)
 }
 
 /// Picks what is new and keeps it, with the watermark, in one write.
