@@ -131,7 +131,9 @@ fn what_decides_does_no_input_and_no_output() {
 
 #[test]
 fn no_file_is_longer_than_can_be_read_at_once() {
-    let written_by_hand = |source: &Source| !source.path.starts_with("tests/gatehouse/golden/");
+    // The schema of the topics is what the types say: golden.rs writes it.
+    let written = ["tests/gatehouse/golden/", "src/report/schema-mqtt.json"];
+    let written_by_hand = |source: &Source| !written.iter().any(|start| source.path.starts_with(start));
     let long = sources(&["src", "tests"]).into_iter().filter(written_by_hand);
     let long = long.filter(|source| source.text.lines().count() > 500);
     let long: Vec<String> = long.map(|source| source.path).collect();
